@@ -1,0 +1,208 @@
+"""What `decide` may ask for. Every action is safe to repeat; its `Result` comes back as a wake."""
+
+from dataclasses import dataclass
+
+from orch.core.model import Claim, Mark, Outcome, Request, Run, RunKey, Task
+
+# --- changes to tasks.md (applied by core.tasks_md.apply) -------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SetMark:
+    """Give a task another mark and other orch bullets, if its mark is still `was`.
+
+    `was` makes it a compare-and-set: a person's edit that came in between wins. In `fields` a value
+    of None removes the bullet; bullets that are not named stay. The line moves under the heading of
+    its new status.
+    """
+
+    task: str
+    was: Mark
+    mark: Mark
+    fields: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SetId:
+    """Give the hand-written task line `text` (the whole line, without its ending) the id `id`.
+
+    `line` is where it was seen; of several equal lines the nearest one is meant.
+    """
+
+    text: str
+    line: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddTask:
+    """Append a pending task at the end of the Pending section. Nothing happens if the id is there."""
+
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """Move a task from Completed Today to Completed."""
+
+    task: str
+
+
+Change = SetMark | SetId | AddTask | Archive
+
+
+# --- actions -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTasks:
+    """Apply changes to tasks.md."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MakeRun:
+    """Make the run directory with claim.json."""
+
+    run: RunKey
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Ensure:
+    """Make the worktree and branch of a run, or repair what is there. Gives a Worktree."""
+
+    run: RunKey
+    branch: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Write prompt.md and start the worker."""
+
+    run: Run
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Put STOP with the reason into the worktree."""
+
+    run: RunKey
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Tell the launcher to end the worker's tree: SIGTERM, the grace, SIGKILL."""
+
+    run: RunKey
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """End every process that a lost launcher left behind."""
+
+    run: RunKey
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect:
+    """Read what a run left behind and save what is uncommitted. Gives an Inspection."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """Run the verify command in the worktree. Gives a Check."""
+
+    run: RunKey
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Push the branch and open its pull request, or find it. Gives a PullRequest."""
+
+    run: RunKey
+    branch: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Write outcome.json."""
+
+    run: RunKey
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Save what is uncommitted in a task's worktree, then remove it. Gives the ref, or ''."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Forget a request that was carried out."""
+
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class SavePause:
+    """Remember that the fleet is paused and why; None: it is not."""
+
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask the forge for the pull requests. Gives a tuple of PullRequest."""
+
+
+Action = (
+    WriteTasks
+    | MakeRun
+    | Ensure
+    | Start
+    | Ask
+    | End
+    | Sweep
+    | Inspect
+    | Verify
+    | Publish
+    | Finish
+    | Remove
+    | Dismiss
+    | SavePause
+    | Poll
+)
+
+
+# --- results -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An action that did not work."""
+
+    message: str
+    permanent: bool = False
+    """Trying the same again is pointless."""
+    retry_after: float | None = None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an action: a value, or a failure."""
+
+    action: Action
+    value: object = None
+    failure: Failure | None = None

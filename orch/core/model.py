@@ -1,0 +1,429 @@
+"""The words of the house: what a task, a run, a worktree and a pull request are. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Self
+
+from orch.core import names
+
+
+class Evolving:
+    """A frozen value that gives changed copies of itself."""
+
+    __slots__ = ()
+
+    def evolve(self, **changes: Any) -> Self:
+        """A copy with `changes` applied. Raises TypeError for an unknown field."""
+        return replace(self, **changes)  # type: ignore[type-var]
+
+
+# --- the queue ---------------------------------------------------------------------------------
+
+
+class Status(StrEnum):
+    """What a task's mark in tasks.md says."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The bracket before a task, for example `[✅ cbffe52, w-1a2b3c]`."""
+
+    status: Status = Status.PENDING
+    worker: str = ""
+    """`w-` and six hex digits, or empty where a person made the mark."""
+    commit: str = ""
+    """Abbreviated commit of a completed task, or empty."""
+
+
+PENDING = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Evolving):
+    """One line of tasks.md and what is written under it."""
+
+    id: str
+    """Empty until orch has given one."""
+    title: str
+    mark: Mark = PENDING
+    priority: int = 2
+    """0 is the most urgent, 9 the least; 2 where the line says nothing."""
+    after: tuple[str, ...] = ()
+    agent: str = ""
+    model: str = ""
+    budget: float | None = None
+    """US dollars this task may cost."""
+    notes: str = ""
+    """What a person wrote under the line, without orch's own bullets. Goes into the prompt."""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """orch's own bullets, for example {"Branch": "orch/t-3-fix", "Attempt": "2"}."""
+    line: int = 0
+    """1-based line number in the file this was read from."""
+    text: str = ""
+    """The whole line as it stands, without its line ending."""
+    terminated: bool = True
+    """False for a last line without a line ending: a person may still be typing it."""
+
+
+FIELDS = (
+    "Started",
+    "PID",
+    "Branch",
+    "Attempt",
+    "Retry at",
+    "Completed",
+    "PR",
+    "Merged",
+    "Failed",
+    "Reason",
+    "Blocked",
+    "Saved",
+)
+"""orch's own bullets under a task, in the order in which they are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something in a file that orch left alone and that a person should look at."""
+
+    line: int
+    """1-based; 0 where no single line is meant."""
+    message: str
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RunKey:
+    """One attempt at one task: the name of a run directory and the fence of everything in it."""
+
+    task: str
+    attempt: int
+
+    @property
+    def worker(self) -> str:
+        """The worker id, `w-1a2b3c`."""
+        return names.worker_id(self.task, self.attempt)
+
+    def __str__(self) -> str:
+        return f"{self.task}/{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """claim.json: what was decided for an attempt before anything was started."""
+
+    branch: str
+    agent: str
+    title: str
+    claimed_at: float
+    """Seconds since the epoch."""
+    spent: int = 0
+    """Attempts that failed before this one since the task was last queued by a person."""
+    before: str = ""
+    """What went wrong in the attempt before, for the prompt."""
+    fresh: bool = False
+    """Start from the base branch again instead of going on in the kept worktree."""
+    queued_at: float = 0.0
+    """When the task became ready to start, seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """run.json: the live process of a run, named so that no other process can be mistaken for it."""
+
+    pid: int
+    """The launcher's process id."""
+    start_ticks: int
+    """Field 22 of /proc/PID/stat; 0 where the system has none."""
+    boot_id: str
+    started_at: float
+    """Seconds since the epoch."""
+    argv: tuple[str, ...] = ()
+    agent: str = ""
+    session_id: str = ""
+    agent_pid: int = 0
+    """The agent's own process id, 0 until known."""
+
+
+class EndReason(StrEnum):
+    """Why a worker's process is over."""
+
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    STALLED = "stalled"
+    OUTPUT = "output"
+    """Its log grew over the limit."""
+    STOPPED = "stopped"
+    SPAWN = "spawn"
+    """The command could not be started at all: the message says why."""
+    LOST = "lost"
+    """The launcher vanished without writing exit.json."""
+    INTERRUPTED = "interrupted"
+    """The machine restarted under it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """exit.json: how a worker's process ended."""
+
+    reason: EndReason
+    code: int | None = None
+    """The exit code, None where a signal ended it or it never started."""
+    signal: int | None = None
+    ended_at: float = 0.0
+    """Seconds since the epoch."""
+    cpu_seconds: float = 0.0
+    peak_rss_bytes: int = 0
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the process itself says that all went well."""
+        return self.reason is EndReason.EXITED and self.code == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an agent's own output says about the run, read by the agent's adapter."""
+
+    ok: bool
+    reason: str = ""
+    """One line for a person, where it is not ok."""
+    cost_usd: float = 0.0
+    tokens: int = 0
+    turns: int = 0
+    retry_at: float | None = None
+    """A usage limit ends then, seconds since the epoch."""
+    charged: bool = True
+    """Whether a failure counts against max_attempts."""
+    tail: str = ""
+    """The last lines of output, for the prompt of the next attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a run really left behind, read from git and the forge."""
+
+    head: str = ""
+    """Full sha of the branch."""
+    commits: tuple[str, ...] = ()
+    """Messages of the commits that the branch has and the base has not, oldest first."""
+    uncommitted: int = 0
+    """Changed and untracked files that are in no commit of the branch."""
+    saved: str = ""
+    """The ref that keeps them, empty where there was nothing to keep."""
+    blocked: str | None = None
+    """Text of BLOCKED.md, None where there is none."""
+    verdict: Verdict = Verdict(ok=True)
+
+
+class OutcomeKind(StrEnum):
+    """How an attempt ended, in the end."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    STOPPED = "stopped"
+    LIMITED = "limited"
+    INTERRUPTED = "interrupted"
+    """Nobody's fault: restarts without being counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """A pull request of a forge."""
+
+    number: int
+    url: str
+    branch: str
+    head: str = ""
+    """Full sha it was last seen at."""
+    title: str = ""
+    body: str = ""
+    state: str = "open"
+    """open, merged or closed."""
+    base: str = ""
+    merged_commit: str = ""
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """outcome.json: what the coordinator concluded. Written before the mark in tasks.md."""
+
+    kind: OutcomeKind
+    branch: str
+    agent: str
+    ended_at: float
+    """Seconds since the epoch."""
+    reason: str = ""
+    """One line for a person."""
+    detail: str = ""
+    """More of it (a verify tail, the text of BLOCKED.md) for the next attempt and `orch show`."""
+    spent: int = 0
+    """Charged attempts since the task was last queued by a person, this one included."""
+    retry_at: float | None = None
+    """When the next attempt may start; None means that only a person queues the task again."""
+    commit: str = ""
+    pull: PullRequest | None = None
+    saved: str = ""
+    cost_usd: float = 0.0
+    tokens: int = 0
+    turns: int = 0
+    started_at: float = 0.0
+    claimed_at: float = 0.0
+    queued_at: float = 0.0
+
+
+class Phase(StrEnum):
+    """Where a live run stands. Each phase is left by the result of one action or one probe."""
+
+    CLAIMING = "claiming"
+    """The run directory is being made."""
+    PREPARING = "preparing"
+    """The worktree is being made."""
+    READY = "ready"
+    """The worktree is there; the active mark is not yet seen in tasks.md."""
+    STARTING = "starting"
+    RUNNING = "running"
+    SWEEPING = "sweeping"
+    """The launcher was lost; what it left running is being ended."""
+    INSPECTING = "inspecting"
+    VERIFYING = "verifying"
+    PUBLISHING = "publishing"
+    FINISHING = "finishing"
+    """outcome.json is being written."""
+    OVER = "over"
+    """outcome.json is there. The run is history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A wish to end a run."""
+
+    reason: str
+    since: float
+    """Seconds since the epoch."""
+    now: bool = False
+    """Skip the time in which the agent may stop by itself."""
+    asked: bool = False
+    """STOP was put into the worktree."""
+    killed: bool = False
+    """The launcher was told to end the tree."""
+    discard: bool = False
+    """A person took the task away or marked it: orch writes no mark of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Evolving):
+    """One attempt of one agent at one task, as far as it has come."""
+
+    key: RunKey
+    claim: Claim
+    phase: Phase = Phase.CLAIMING
+    process: Process | None = None
+    exit: Exit | None = None
+    evidence: Evidence | None = None
+    outcome: Outcome | None = None
+    stopping: Stopping | None = None
+    pull: PullRequest | None = None
+    retry_at: float | None = None
+    """A failed step of this run (not the run itself) is tried again then."""
+    failures: int = 0
+    """How often in a row that step failed."""
+    missing_since: float | None = None
+    """The launcher was first seen gone without exit.json at this time."""
+
+    @property
+    def live(self) -> bool:
+        """Whether this run still occupies its task and its slot."""
+        return self.phase is not Phase.OVER
+
+
+# --- what can be asked of a coordinator -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """`orch stop TASK`; an empty task means every active one."""
+
+    task: str
+    reason: str
+    now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequest:
+    """`orch pause` and `orch resume`."""
+
+    paused: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequest:
+    """`orch retry TASK [--fresh]`."""
+
+    task: str
+    fresh: bool = False
+
+
+Request = StopRequest | PauseRequest | RetryRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the machine has left. None where it cannot be known here."""
+
+    free_memory_mb: float | None = None
+    free_disk_mb: float | None = None
+    load: float | None = None
+    """Load average of one minute."""
+
+
+# --- policy --------------------------------------------------------------------------------------
+
+
+class Drain(StrEnum):
+    """What a drained coordinator does with live workers."""
+
+    LEAVE = "leave"
+    FINISH = "finish"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy(Evolving):
+    """The settings that decisions depend on. Times in seconds."""
+
+    max_concurrent_workers: int = 3
+    poll_interval: float = 30.0
+    drain: Drain = Drain.LEAVE
+    unblock_on: str = "completed"
+    """`completed` or `merged`."""
+    default_agent: str = "claude"
+    agents: tuple[str, ...] = ()
+    """Configured agent names."""
+    stop_seconds: float = 60.0
+    grace_seconds: float = 5.0
+    max_attempts: int = 3
+    retry_initial: float = 5.0
+    retry_factor: float = 2.0
+    retry_max: float = 120.0
+    verify: bool = False
+    """Whether a verify command is configured."""
+    min_free_memory_mb: float = 0.0
+    min_free_disk_mb: float = 0.0
+    keep_failed_seconds: float | None = None
+    """Worktrees of failed and blocked tasks are removed after this; None keeps them."""

@@ -1,0 +1,64 @@
+"""Names that are derived, never stored: worker ids, branches, slugs, jitter. Pure."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+TASK_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}-[0-9]{1,18}")
+"""A task id is a word, a dash and digits (design section 6). It names folders, so it is bounded."""
+
+SLUG_LENGTH = 40
+"""Characters of a title kept in a branch name: enough to recognise, short enough for a terminal."""
+
+
+def is_task_id(text: str) -> bool:
+    """Whether `text` is a well-formed task id, and therefore safe as a folder and branch name."""
+    return TASK_ID.fullmatch(text) is not None
+
+
+def worker_id(task: str, attempt: int) -> str:
+    """The id of the worker of one attempt, for example `w-1a2b3c`: a hash, so nothing stores it."""
+    return "w-" + _digest(task, attempt)[:6]
+
+
+def jitter(task: str, attempt: int) -> float:
+    """A number in [0, 1) that belongs to the attempt, so that a restart computes the same one."""
+    return int(_digest(task, attempt)[:8], 16) / 0x1_0000_0000
+
+
+def slug(title: str) -> str:
+    """The part of a branch name that comes from a title: lower-case ASCII words joined by dashes."""
+    ascii_title = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()
+    words = "-".join(re.findall(r"[a-z0-9]+", ascii_title.lower()))
+    return words[:SLUG_LENGTH].rstrip("-")
+
+
+def branch_name(task: str, title: str) -> str:
+    """The branch of a task, `orch/<task id>-<slug>`, fixed at the task's first run."""
+    tail = slug(title)
+    return f"orch/{task}-{tail}" if tail else f"orch/{task}"
+
+
+def find_task(reference: str, known: Iterable[str]) -> tuple[str, ...]:
+    """The ids among `known` that a person means by `471`, `#471`, `gh-471` or any id.
+
+    A full id matches alone (case does not count); a bare number matches every id with that number.
+    """
+    wanted = reference.strip().lstrip("#").casefold()
+    ids = list(dict.fromkeys(known))
+    exact = tuple(name for name in ids if name.casefold() == wanted)
+    if exact or not wanted.isdecimal():
+        return exact
+    return tuple(name for name in ids if name.rpartition("-")[2].lstrip("0") == wanted.lstrip("0"))
+
+
+def next_id(known: Iterable[str], prefix: str = "t") -> str:
+    """The next free id `t-N`: one more than the highest number ever used with that prefix."""
+    head = prefix + "-"
+    numbers = (int(name[len(head) :]) for name in known if name.startswith(head))
+    return f"{head}{max(numbers, default=0) + 1}"
+
+
+def _digest(task: str, attempt: int) -> str:
+    return hashlib.sha256(f"{task}\0{attempt}".encode()).hexdigest()

@@ -1,0 +1,148 @@
+"""What the coordinator knows, sees, decides and shows. Pure data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from orch.core.actions import Action, Result
+from orch.core.metrics import Health, Metrics
+from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey
+from orch.core.tasks_md import Document
+
+# --- what a probe of a run can say ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The launcher lives."""
+
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """exit.json is there (or the machine has restarted since: reason `interrupted`)."""
+
+    exit: Exit
+    process: Process | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """No run.json: nothing was ever started for this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """run.json, but neither a live launcher nor exit.json."""
+
+    process: Process
+
+
+Probe = Alive | Ended | Absent | Gone
+
+
+# --- the loop's values --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look sooner. `reason` is for the log."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """A signal came in."""
+
+    number: int
+
+
+Wake = Look | Signalled | Result
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one look at the world found. None means that orch could not look, never «nothing»."""
+
+    now: float
+    """Seconds since the epoch."""
+    today: str = ""
+    """Local date, YYYY-MM-DD."""
+    document: Document | None = None
+    document_age: float = 0.0
+    """Seconds for which tasks.md has not changed."""
+    requests: tuple[Request, ...] | None = ()
+    probes: Mapping[RunKey, Probe] = field(default_factory=dict)
+    """Of live runs; a run that is missing here could not be probed."""
+    results: tuple[Result, ...] = ()
+    toggles: int = 0
+    """SIGUSR1 was seen this often."""
+    terminations: int = 0
+    """SIGTERM or SIGINT was seen this often."""
+    resources: Resources = Resources()
+    agent_problems: Mapping[str, str] = field(default_factory=dict)
+    """Agents that cannot be started now, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class State(Evolving):
+    """What the coordinator knows. Rebuilt at every start from what lies on disk."""
+
+    document: Document | None = None
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    """The latest run of each task that ever ran, live or over."""
+    trees: frozenset[str] = frozenset()
+    """Tasks whose worktree is to be removed because they are completed."""
+    paused: str | None = None
+    """Why the fleet is paused, None while it is not."""
+    draining: int = 0
+    """How often SIGTERM or SIGINT came."""
+    metrics: Metrics = Metrics()
+    health: Health = Health.OK
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Pending tasks that cannot start, and why."""
+    ready: tuple[str, ...] = ()
+    """Pending tasks whose dependencies are met, the most urgent first."""
+    retry_writes_at: float = 0.0
+    """tasks.md could not be written: not again before this."""
+    resources: Resources = Resources()
+    agent_problems: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from a state and a look: the next state, what to do, when to look again."""
+
+    state: State
+    actions: tuple[Action, ...]
+    wake_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is shown: to `orch status`, the dashboard and, later, the server. Immutable."""
+
+    at: float
+    """Seconds since the epoch."""
+    document: Document | None
+    runs: Mapping[str, Run]
+    metrics: Metrics
+    health: Health
+    paused: str | None = None
+    draining: bool = False
+    pid: int = 0
+    """The coordinator's process id, 0 while none runs."""
+    started_at: float = 0.0
+    max_workers: int = 0
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    """What a person should know now: a missing agent, little disk, an unwritable file."""
+    activity: Mapping[str, str] = field(default_factory=dict)
+    """The last line of each live worker, by task."""
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What a person should look at in tasks.md."""
+        return self.document.problems if self.document else ()

@@ -1,0 +1,293 @@
+"""What the coordinator needs from the world: Protocols of at most five methods.
+
+Every method may raise `TransientError` (try again later) or `PermanentError` (do not). A fake of
+each lives in `tests/fakes/`, typed against it, and passes the contract suite of the real adapter.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from orch.core.actions import Change
+from orch.core.metrics import Metrics
+from orch.core.model import (
+    Claim,
+    Evidence,
+    Exit,
+    Outcome,
+    PullRequest,
+    Request,
+    Resources,
+    Run,
+    RunKey,
+    Task,
+    Verdict,
+)
+from orch.core.state import Probe, Snapshot
+from orch.core.tasks_md import Document
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+
+class Machine(Protocol):
+    """What the machine has left."""
+
+    def resources(self) -> Resources:
+        """Free memory, disk of the project's root, and load; None for what cannot be known."""
+
+
+# --- the queue and the files under .orch/ -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """tasks.md as it was found."""
+
+    document: Document
+    age: float
+    """Seconds for which the file has not changed."""
+
+
+class TaskStore(Protocol):
+    """tasks.md."""
+
+    def read(self) -> Reading | None:
+        """The file as it is, None where it could not be looked at (missing, unreadable).
+
+        The same Document object comes back while the file is unchanged.
+        """
+
+    def apply(self, changes: Sequence[Change]) -> Document:
+        """Splice the changes into the newest version without losing a concurrent edit.
+
+        A change whose precondition is gone is left out. Raises TransientError where the file cannot
+        be written; it is then whole, old or new.
+        """
+
+
+class RunStore(Protocol):
+    """The run directories `.orch/runs/<task>/<attempt>/`."""
+
+    def load(self) -> Mapping[str, Run]:
+        """The latest run of every task, with the phase that its files mean.
+
+        OVER with outcome.json, else CLAIMING without run.json, else RUNNING.
+        """
+
+    def claim(self, run: RunKey, claim: Claim) -> None:
+        """Make the run directory with claim.json. Nothing happens if it is there."""
+
+    def finish(self, run: RunKey, outcome: Outcome) -> None:
+        """Write outcome.json, and fence the run: a launcher that comes late finds run.json taken."""
+
+    def history(self, task: str) -> Sequence[Run]:
+        """Every attempt of a task that is still kept, oldest first."""
+
+    def directory(self, run: RunKey) -> Path:
+        """Where the files of a run lie. Raises PermanentError for an id that is not well-formed."""
+
+
+class RequestStore(Protocol):
+    """What the command line asked for (`.orch/requests/`), and whether the fleet is paused."""
+
+    def read(self) -> tuple[Request, ...]:
+        """Every request that waits."""
+
+    def post(self, request: Request) -> None:
+        """Ask. The same request twice is one."""
+
+    def dismiss(self, request: Request) -> None:
+        """Forget a request if it still reads the same. Nothing happens if it is gone."""
+
+    def paused(self) -> str | None:
+        """Why the fleet is paused, None while it is not."""
+
+    def set_paused(self, reason: str | None) -> None:
+        """Remember that the fleet is paused and why, or that it is not."""
+
+
+class MetricsStore(Protocol):
+    """`.orch/metrics.json`."""
+
+    def read(self) -> Metrics | None:
+        """The counters that were last written, None where there are none or they cannot be read."""
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Write atomically what the snapshot says."""
+
+
+# --- workers ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """How an agent is started. The prompt comes on stdin and in $ORCH_PROMPT_FILE."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    """The whole environment of the worker, built from the allow-list."""
+    session_id: str = ""
+
+
+class Agent(Protocol):
+    """Builds a command and reads what it printed."""
+
+    @property
+    def name(self) -> str:
+        """The NAME of `[agents.NAME]`."""
+
+    def problem(self) -> str:
+        """Why this agent cannot be started now and what to do about it, or ''. Cheap."""
+
+    def command(self, run: Run, directory: Path, worktree: Path) -> Command:
+        """The command for a run whose files lie in `directory` and whose work in `worktree`."""
+
+    def verdict(self, directory: Path, exit: Exit) -> Verdict:
+        """What the run's own output says, read from its directory."""
+
+    def activity(self, directory: Path) -> str:
+        """What the worker is doing now, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What became of a verify command."""
+
+    ok: bool
+    tail: str = ""
+    """The last lines that it printed."""
+
+
+class Executor(Protocol):
+    """Runs workers."""
+
+    def start(self, run: RunKey, command: Command, worktree: Path) -> None:
+        """Start a worker whose prompt.md is written. A run that was ever started starts nothing.
+
+        Returns once the launcher is on its way. Raises TransientError where it cannot be.
+        """
+
+    def probe(self, run: RunKey) -> Probe:
+        """How it stands with a run. Raises TransientError where it cannot be known.
+
+        Reaps the launcher if it is a child of ours. The end of a run that is being probed wakes the
+        coordinator.
+        """
+
+    def end(self, run: RunKey) -> None:
+        """Have the worker's tree ended: SIGTERM, the grace, SIGKILL. Does not wait."""
+
+    def sweep(self, run: RunKey) -> None:
+        """End every process that carries the run's id, and wait until they are gone."""
+
+    def check(self, run: RunKey, worktree: Path) -> Check:
+        """Run the verify command in the worktree, bounded in time."""
+
+
+# --- git and the forge --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Worktree:
+    """A worktree that is ready for a worker."""
+
+    path: Path
+    branch: str
+    base: str
+    """Full sha of the base branch that the branch was made from or is compared with."""
+
+
+class Worktrees(Protocol):
+    """`trees/<task id>`, one for each task that is worked on."""
+
+    def ensure(self, run: RunKey, branch: str, fresh: bool = False) -> Worktree:
+        """Make the worktree ready on `branch`, whatever is there now. Repeatable.
+
+        What the attempt before left as STOP or BLOCKED.md goes into its run directory. With `fresh`
+        the work so far is saved and the branch starts again at the base.
+        """
+
+    def inspect(self, run: RunKey, branch: str) -> Evidence:
+        """What is on the branch and in the worktree; saves what is uncommitted. The default verdict."""
+
+    def remove(self, task: str) -> str:
+        """Save what is uncommitted, then remove the worktree. Gives the ref, or ''.
+
+        Raises PermanentError, and removes nothing, where work would be lost.
+        """
+
+    def ask(self, task: str, reason: str) -> None:
+        """Put STOP with the reason into the worktree, if it is there."""
+
+    def list(self) -> Mapping[str, Path]:
+        """The worktrees under the base folder, by task id."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullDraft:
+    """A pull request to be opened."""
+
+    branch: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `orch doctor`."""
+
+    ok: bool
+    what: str
+    do: str = ""
+    """What a person should do, where it is not ok."""
+
+
+class Forge(Protocol):
+    """Where branches are pushed and pull requests live."""
+
+    def find(self, branch: str) -> PullRequest | None:
+        """The open or merged pull request of a branch, whoever opened it."""
+
+    def publish(self, draft: PullDraft) -> PullRequest:
+        """Push the branch and open its pull request, or bring the one that is there up to date."""
+
+    def pulls(self) -> Sequence[PullRequest]:
+        """Every pull request of orch's branches, oldest first, with its present state."""
+
+    def merge(self, number: int) -> PullRequest:
+        """Merge a pull request. Raises PermanentError on a conflict; nothing is then half-merged."""
+
+    def check(self) -> Sequence[Finding]:
+        """Whether the forge can be used, for `orch doctor`."""
+
+
+class Prompts(Protocol):
+    """Writes the prompt of an attempt."""
+
+    def render(self, task: Task, run: Run) -> str:
+        """The whole prompt. Raises ConfigError for a template that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the coordinator may touch."""
+
+    clock: Clock
+    machine: Machine
+    tasks: TaskStore
+    runs: RunStore
+    requests: RequestStore
+    metrics: MetricsStore
+    executor: Executor
+    agents: Mapping[str, Agent]
+    worktrees: Worktrees
+    forge: Forge
+    prompts: Prompts
+    trees: Path
+    """The folder of the worktrees: a task's is `trees / id`."""
