@@ -167,8 +167,8 @@ class Check:
 class Executor(Protocol):
     """Runs workers."""
 
-    def start(self, run: RunKey, command: Command, worktree: Path) -> None:
-        """Start a worker whose prompt.md is written. A run that was ever started starts nothing.
+    def start(self, run: RunKey, command: Command, worktree: Path, prompt: str) -> None:
+        """Write prompt.md and start a worker. A run that was ever started starts nothing.
 
         Returns once the launcher is on its way. Raises TransientError where it cannot be.
         """
@@ -269,6 +269,9 @@ class Forge(Protocol):
 
 class Prompts(Protocol):
     """Writes the prompt of an attempt."""
+
+    def check(self) -> None:
+        """Try the template before anything is launched. Raises ConfigError as `render` would."""
 
     def render(self, task: Task, run: Run) -> str:
         """The whole prompt. Raises ConfigError for a template that cannot be used."""

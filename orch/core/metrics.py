@@ -61,6 +61,16 @@ class Metrics(Evolving):
         """The metrics with one more event in the history."""
         return self.evolve(history=(*self.history, event)[-HISTORY:])
 
+    def sample(self, *, duration: float | None = None, queue_wait: float | None = None) -> "Metrics":
+        """The metrics with one more duration or wait (seconds)."""
+        durations = self.durations if duration is None else (*self.durations, duration)[-SAMPLES:]
+        waits = self.queue_waits if queue_wait is None else (*self.queue_waits, queue_wait)[-SAMPLES:]
+        return self.evolve(durations=durations, queue_waits=waits)
+
+    def finished(self, *, completed: bool) -> "Metrics":
+        """The metrics with one more task that came to its end."""
+        return self.evolve(recent=(*self.recent, completed)[-RECENT:])
+
 
 def assess(metrics: Metrics) -> Health:
     """The health that the counters mean (issue 2, number 11)."""

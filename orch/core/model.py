@@ -212,7 +212,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Evolving):
     """What a run really left behind, read from git and the forge."""
 
     head: str = ""
@@ -259,7 +259,7 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Evolving):
     """outcome.json: what the coordinator concluded. Written before the mark in tasks.md."""
 
     kind: OutcomeKind
@@ -308,8 +308,12 @@ class Phase(StrEnum):
     """outcome.json is there. The run is history."""
 
 
+BEFORE_LAUNCH = frozenset({Phase.CLAIMING, Phase.PREPARING, Phase.READY})
+"""No worker was started yet."""
+
+
 @dataclass(frozen=True, slots=True)
-class Stopping:
+class Stopping(Evolving):
     """A wish to end a run."""
 
     reason: str
@@ -319,10 +323,10 @@ class Stopping:
     """Skip the time in which the agent may stop by itself."""
     asked: bool = False
     """STOP was put into the worktree."""
-    killed: bool = False
-    """The launcher was told to end the tree."""
-    discard: bool = False
-    """A person took the task away or marked it: orch writes no mark of its own."""
+    ended_at: float | None = None
+    """When the launcher was told to end the tree."""
+    then: OutcomeKind = OutcomeKind.STOPPED
+    """STOPPED leaves the task to a person; INTERRUPTED takes it up again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +348,8 @@ class Run(Evolving):
     """How often in a row that step failed."""
     missing_since: float | None = None
     """The launcher was first seen gone without exit.json at this time."""
+    marked: bool = False
+    """tasks.md was seen with this run's active mark: another mark is then a person's edit."""
 
     @property
     def live(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orch.core.actions import Action, Result
+from orch.core.graph import Plan
 from orch.core.metrics import Health, Metrics
 from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey
 from orch.core.tasks_md import Document
@@ -67,8 +68,8 @@ class Seen:
 
     now: float
     """Seconds since the epoch."""
-    today: str = ""
-    """Local date, YYYY-MM-DD."""
+    utc_offset: float = 0.0
+    """Seconds that local time is ahead of UTC: for the times written into tasks.md."""
     document: Document | None = None
     document_age: float = 0.0
     """Seconds for which tasks.md has not changed."""
@@ -92,22 +93,36 @@ class State(Evolving):
     document: Document | None = None
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The latest run of each task that ever ran, live or over."""
-    trees: frozenset[str] = frozenset()
-    """Tasks whose worktree is to be removed because they are completed."""
+    live: frozenset[str] = frozenset()
+    """Tasks whose latest run is live."""
+    trees: Mapping[str, float] = field(default_factory=dict)
+    """Tasks whose worktree is to be removed, and when to try (seconds since the epoch)."""
     paused: str | None = None
     """Why the fleet is paused, None while it is not."""
+    pause_saved: bool = True
+    """Whether that is on disk."""
     draining: int = 0
     """How often SIGTERM or SIGINT came."""
     metrics: Metrics = Metrics()
     health: Health = Health.OK
-    waiting: Mapping[str, str] = field(default_factory=dict)
-    """Pending tasks that cannot start, and why."""
-    ready: tuple[str, ...] = ()
-    """Pending tasks whose dependencies are met, the most urgent first."""
+    alarm: Health = Health.OK
+    """The worst health that was acted on since the last completed task or `orch resume`."""
+    plan: Plan = Plan()
+    """What follows from the document alone; made anew only when the document changes."""
+    queued: Mapping[str, float] = field(default_factory=dict)
+    """Since when each ready task has been ready, seconds since the epoch."""
+    today: str = ""
+    """The local date of the last look, YYYY-MM-DD."""
     retry_writes_at: float = 0.0
     """tasks.md could not be written: not again before this."""
+    polled_at: float = 0.0
+    """When the forge was last asked for the pull requests."""
+    requests: tuple[Request, ...] = ()
+    """What was asked for and is not yet carried out."""
     resources: Resources = Resources()
     agent_problems: Mapping[str, str] = field(default_factory=dict)
+    notices: Mapping[str, str] = field(default_factory=dict)
+    """What a person should know now, by what it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,128 @@
+"""What the launcher watches while an agent works: time, memory, output, and whether anything moves.
+
+A limit of 0 means none. Standard library only, see processes.py.
+"""
+
+# pathlib would cost each launcher time and memory.
+# ruff: noqa: PTH116
+
+import os
+
+from orch.adapters.executors import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOOK_SECONDS = 1.0
+"""Between two looks at memory and output: one look takes half a millisecond for ten processes."""
+
+STALL_LOOK_SECONDS = 5.0
+"""Over which CPU time is measured; shorter where the limit itself is short."""
+
+IDLE_SHARE = 0.01
+"""A tree that takes less than this share of one CPU does nothing: event loops and timers tick on
+while an agent hangs."""
+
+MEGABYTE = 1024 * 1024
+
+
+class Limits:
+    """The limits of one run, and how near to them it is."""
+
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        stall: float,
+        memory: int,
+        output: int,
+        files: "Sequence[str]",
+        root: int,
+        now: float,
+    ) -> None:
+        """`timeout` and `stall` in seconds, `memory` and `output` in bytes.
+
+        `files` is what the agent prints to, `root` the process whose descendants count. `now` is
+        seconds on the monotonic clock here and below: sleep of the machine does not count.
+        """
+        self.peak_bytes = 0
+        """Most memory of the tree that was seen, 0 where nothing had to be looked at."""
+        self._timeout, self._stall, self._memory, self._output = timeout, stall, memory, output
+        self._files = files
+        self._root = root
+        self._started = now
+        self._looked_at = now
+        self._moved_at = now
+        self._measured_at = now
+        self._cpu_seconds = 0.0
+        self._printed_bytes = 0
+        intervals = [LOOK_SECONDS] if memory or output else []
+        if stall:
+            self._stall_look = min(STALL_LOOK_SECONDS, stall / 4)
+            intervals.append(self._stall_look)
+        self._interval = min(intervals, default=0.0)
+
+    def seconds_left(self, now: float) -> "float | None":
+        """Until `exceeded` has to be asked again; None: never."""
+        times = []
+        if self._timeout:
+            times.append(self._started + self._timeout)
+        if self._interval:
+            times.append(self._looked_at + self._interval)
+        return max(0.0, min(times) - now) if times else None
+
+    def exceeded(self, now: float) -> "tuple[str, str] | None":
+        """The limit that is exceeded as (EndReason, message), None while there is none.
+
+        Raises OSError where it could not look.
+        """
+        if self._timeout and now - self._started >= self._timeout:
+            return "timeout", f"ran longer than its limit of {self._timeout:g} s"
+        if not self._interval or now - self._looked_at < self._interval:
+            return None
+        self._looked_at = now
+        printed = sum(map(_size, self._files))
+        if self._output and printed > self._output:
+            return "output", f"printed more than its limit of {self._output // MEGABYTE} MB"
+        tree = processes.descendants(self._root) if self._memory or self._stall else []
+        if self._memory and (used := self._used_bytes(tree)) > self._memory:
+            used, limit = used // MEGABYTE, self._memory // MEGABYTE
+            return "memory", f"used {used} MB of memory, over its limit of {limit} MB"
+        if self._stall and self._is_stalled(tree, printed, now):
+            return "stalled", f"no output and no CPU time for {self._stall:g} s"
+        return None
+
+    def _used_bytes(self, tree: "list[processes.Stat]") -> int:
+        """The memory of the tree.
+
+        The sum of RSS is quick to get but counts what processes share (libraries, everything after
+        a fork) once for each. It is never too low, so only where it is over the limit is the exact
+        and slow sum of PSS asked for.
+        """
+        used = sum(stat.rss_bytes for stat in tree)
+        if used > self._memory:
+            exact = ((stat, processes.pss_bytes(stat.pid)) for stat in tree if not stat.dead)
+            used = sum(stat.rss_bytes if pss is None else pss for stat, pss in exact)
+        self.peak_bytes = max(self.peak_bytes, used)
+        return used
+
+    def _is_stalled(self, tree: "list[processes.Stat]", printed: int, now: float) -> bool:
+        if printed != self._printed_bytes:
+            self._printed_bytes = printed
+            self._moved_at = now
+        elapsed = now - self._measured_at
+        if elapsed >= self._stall_look:
+            cpu_seconds = sum(stat.cpu_seconds for stat in tree)
+            if cpu_seconds - self._cpu_seconds > elapsed * IDLE_SHARE:
+                self._moved_at = now
+            self._cpu_seconds = cpu_seconds
+            self._measured_at = now
+        return now - self._moved_at >= self._stall
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:  # a person tidied up
+        return 0

@@ -1,0 +1,340 @@
+"""Workers as processes of this machine, each under a launcher that outlives its coordinator."""
+
+import hashlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from orch.adapters.executors import launcher, portable, processes
+from orch.adapters.executors.exits import ExitWatch
+from orch.adapters.executors.limits import MEGABYTE
+from orch.adapters.executors.orders import Orders
+from orch.adapters.executors.verify import VerifyCommand, run_verify
+from orch.adapters.store import records
+from orch.core.model import Claim, EndReason, Exit, Process, RunKey
+from orch.core.names import is_task_id
+from orch.core.state import Absent, Alive, Ended, Gone, Probe
+from orch.errors import PermanentError, TransientError
+from orch.ports import Check, Command
+
+START_SECONDS = 30.0
+"""A launcher gets this long to publish run.json before `start` stops waiting. It takes 20 ms."""
+
+RESTART_FILES = ("run.json", "stdout.jsonl", "stderr.log")
+"""The youngest of these tells when a worker was last seen before the machine restarted."""
+
+_Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """What a worker may use. 0 means no limit, except for the grace."""
+
+    timeout_seconds: float = 0.0
+    """Wall clock, without the time that the machine slept."""
+    stall_seconds: float = 0.0
+    """Without output and without CPU time."""
+    memory_mb: int = 0
+    """Of the agent and everything that it started, together."""
+    max_log_mb: int = 0
+    """Of stdout.jsonl and stderr.log together."""
+    grace_seconds: float = 5.0
+    """Between SIGTERM and SIGKILL."""
+
+
+class LocalExecutor:
+    """The Executor for this machine.
+
+    Keep one for the life of a coordinator, also when the configuration is read again: it holds the
+    launchers that it started, which nobody else can reap. `limits` and `verify` may be replaced at
+    any time; a worker that runs keeps what it was started with.
+    """
+
+    def __init__(
+        self,
+        runs: Path,
+        *,
+        limits: WorkerLimits,
+        wake: Callable[[str], None],
+        verify: VerifyCommand | None = None,
+    ) -> None:
+        """`runs` is `.orch/runs`; `wake` gets a reason for the log, on another thread."""
+        self.limits = limits
+        self.verify = verify
+        self._runs = runs.resolve()
+        # Two projects on one machine both have a gh-1/1: their processes must not be confused.
+        self._project = hashlib.sha256(os.fsencode(self._runs)).hexdigest()[:12]
+        self._boot_id = processes.boot_id()
+        self._exits = ExitWatch(wake)
+        self._lock = threading.Lock()
+        self._children: dict[RunKey, subprocess.Popen[bytes]] = {}
+        self._known: dict[RunKey, Alive] = {}
+
+    def run_id(self, run: RunKey) -> str:
+        """ORCH_RUN_ID of a run: every process that the run starts has it in its environment."""
+        return f"{self._project}-{run.task}-{run.attempt}"
+
+    # --- the protocol ------------------------------------------------------------------------------
+
+    def start(self, run: RunKey, command: Command, worktree: Path) -> None:
+        """Start a worker whose prompt.md is written. A run that was ever started starts nothing.
+
+        Returns when run.json is there. Raises TransientError where the launcher cannot be started
+        (with its last words), PermanentError for a command that no system could start.
+        """
+        directory = self._directory(run)
+        if self._child(run) is not None or os.path.lexists(directory / "run.json"):
+            return
+        orders = self._orders(run, command, directory, worktree)
+        environment = self._environment(run, command)
+        try:
+            child, ready = _launch(orders, environment, directory)
+        except OSError as error:
+            raise TransientError(f"cannot start a launcher for {run}: {error}") from error
+        with self._lock:
+            self._children[run] = child
+        if _has_started(ready):
+            return
+        status = child.wait()
+        self._child(run)
+        if status != launcher.TAKEN:
+            words = _last_line(directory / "launcher.log")
+            raise TransientError(f"the launcher of {run} ended with {status} and started nothing: {words}")
+
+    def probe(self, run: RunKey) -> Probe:
+        """How it stands with a run. A launcher of ours that is over is reaped here.
+
+        Raises TransientError where it cannot be known: a file that is damaged or cannot be read, no
+        file handles left.
+        """
+        directory = self._directory(run)
+        try:
+            known = self._known.get(run)
+            if known is not None:
+                if self._lives(run, known.process):
+                    return known
+                self._known.pop(run, None)
+            return self._read(run, directory)
+        except OSError as error:
+            raise TransientError(f"cannot look at {run}: {error}") from error
+
+    def end(self, run: RunKey) -> None:
+        """Have the launcher end the worker's tree: SIGTERM, the grace, SIGKILL. Does not wait.
+
+        Nothing happens where the launcher is gone. Raises TransientError where that cannot be known.
+        """
+        directory = self._directory(run)
+        known = self._known.get(run)
+        process = known.process if known else _record(directory / "run.json", Process)
+        try:
+            if process is not None and process.pid and self._lives(run, process):
+                _terminate(process)
+            elif process is None and (child := self._child(run)) is not None:
+                child.terminate()  # it is on its way
+        except OSError as error:
+            raise TransientError(f"cannot end {run}: {error}") from error
+
+    def sweep(self, run: RunKey) -> None:
+        """End every process that carries the run's id, and wait until they are gone.
+
+        Never this process and those that it comes from: an agent may have started orch itself.
+        Raises TransientError with the pids of those that cannot be ended.
+        """
+        self._directory(run)
+        try:
+            left = portable.sweep(self.run_id(run), self.limits.grace_seconds)
+        except OSError as error:
+            raise TransientError(f"cannot sweep {run}: {error}") from error
+        if left:
+            pids = ", ".join(map(str, left))
+            raise TransientError(f"processes of {run} cannot be ended: {pids}", hint="look at them with ps")
+
+    def check(self, run: RunKey, worktree: Path) -> Check:
+        """Run the verify command in the worktree; verify.log gets what it prints.
+
+        It is ok where none is configured. Raises TransientError where it cannot be started.
+        """
+        directory = self._directory(run)
+        if self.verify is None:
+            return Check(ok=True)
+        # A coordinator that was killed may have left the verify command of this very run at work.
+        self.sweep(run)
+        try:
+            return run_verify(
+                self.verify,
+                worktree=worktree,
+                log=directory / "verify.log",
+                run_id=self.run_id(run),
+                max_log_bytes=self.limits.max_log_mb * MEGABYTE,
+                end=lambda: self.sweep(run),
+            )
+        finally:
+            self.sweep(run)
+
+    # --- what there is -----------------------------------------------------------------------------
+
+    def _directory(self, run: RunKey) -> Path:
+        if not is_task_id(run.task) or run.attempt < 1:
+            raise PermanentError(f"{run.task!r}/{run.attempt} is not the name of a run")
+        return self._runs / run.task / str(run.attempt)
+
+    def _child(self, run: RunKey) -> subprocess.Popen[bytes] | None:
+        """The launcher of a run that this process started, while it lives. Reaps it when it is over."""
+        with self._lock:
+            child = self._children.get(run)
+            if child is not None and child.poll() is not None:
+                del self._children[run]
+                return None
+            return child
+
+    def _lives(self, run: RunKey, process: Process) -> bool:
+        child = self._child(run)
+        if child is not None and child.pid == process.pid:
+            return True
+        return process.boot_id == self._boot_id and portable.lives(process)
+
+    def _read(self, run: RunKey, directory: Path) -> Probe:
+        """How it stands with a run by its files.
+
+        Whether the launcher lives is asked before exit.json is read: a launcher that is over writes
+        none any more.
+        """
+        try:
+            process = _record(directory / "run.json", Process)
+        except TransientError:
+            exit = _record(directory / "exit.json", Exit)
+            if exit is None:
+                raise
+            return Ended(exit)
+        if process is None:
+            if not directory.is_dir():
+                raise TransientError(f"{directory} is not there", hint="is its disk mounted?")
+            return Absent()
+        if process.pid == 0:  # the coordinator's own fence
+            return Ended(Exit(EndReason.STOPPED, ended_at=process.started_at, message="it was never started"))
+        if self._lives(run, process):
+            self._exits.watch(f"the worker of {run} ended", process.pid, lambda: portable.lives(process))
+            alive = Alive(process)
+            if process.agent_pid:  # else run.json is about to be replaced
+                self._known[run] = alive
+            return alive
+        exit = _record(directory / "exit.json", Exit)
+        if exit is not None:
+            return Ended(exit, process)
+        if process.boot_id != self._boot_id:
+            message = "the machine restarted"
+            return Ended(
+                Exit(EndReason.INTERRUPTED, ended_at=_last_sign(directory), message=message), process
+            )
+        return Gone(process)
+
+    # --- starting ----------------------------------------------------------------------------------
+
+    def _orders(self, run: RunKey, command: Command, directory: Path, worktree: Path) -> bytes:
+        if not command.argv:
+            raise PermanentError(f"the command of {run} is empty", hint="set it in config.toml")
+        claim = _record(directory / "claim.json", Claim)
+        limits = self.limits
+        orders = Orders(
+            directory=str(directory),
+            worktree=str(worktree.absolute()),
+            argv=command.argv,
+            agent=claim.agent if claim else "",
+            session_id=command.session_id,
+            locale=command.env.get("LC_CTYPE"),
+            timeout=limits.timeout_seconds,
+            stall=limits.stall_seconds,
+            grace=limits.grace_seconds,
+            memory=limits.memory_mb * MEGABYTE,
+            output=limits.max_log_mb * MEGABYTE,
+        )
+        try:
+            return orders.encode()
+        except ValueError as error:
+            raise PermanentError(f"the command of {run} cannot be started: {error}") from error
+
+    def _environment(self, run: RunKey, command: Command) -> dict[str, str]:
+        for name, value in command.env.items():
+            if not name or "=" in name or "\0" in name + value:
+                raise PermanentError(
+                    f"{name!r} cannot be in the environment of {run}: no '=' in a name, no zero byte",
+                    hint="look at `env` in config.toml",
+                )
+        return {**command.env, processes.MARK: self.run_id(run)}
+
+
+def _launch(
+    orders: bytes, environment: dict[str, str], directory: Path
+) -> tuple[subprocess.Popen[bytes], int]:
+    """The launcher, and a file handle that says whether it has started (see `_has_started`)."""
+    ready, announce = os.pipe()
+    try:
+        # A file without a name: no limit as arguments have it, nothing left over, and the launcher
+        # does not depend on us to go on writing.
+        with tempfile.TemporaryFile(dir=directory) as source, (directory / "launcher.log").open("ab") as log:
+            source.write(orders)
+            source.seek(0)
+            child = subprocess.Popen(
+                [sys.executable, "-I", "-S", launcher.__file__],
+                stdin=source,
+                stdout=announce,
+                stderr=log,
+                env=environment,
+                cwd="/",
+                # ^C on the coordinator's terminal goes to its process group, not to this one.
+                start_new_session=True,
+            )
+    except BaseException:
+        os.close(ready)
+        raise
+    finally:
+        os.close(announce)
+    return child, ready
+
+
+def _has_started(ready: int) -> bool:
+    """Wait until the launcher has published run.json; False where it ended without.
+
+    True also where it takes too long: it is still on its way, on a very busy machine.
+    """
+    try:
+        poll = select.poll()
+        poll.register(ready, select.POLLIN)
+        return not poll.poll(START_SECONDS * 1000) or os.read(ready, 1) != b""
+    finally:
+        os.close(ready)
+
+
+def _terminate(process: Process) -> None:
+    """Tell a launcher to end its tree, also one that a person has stopped (kill -STOP)."""
+    if process.start_ticks:
+        processes.send(process.pid, process.start_ticks, signal.SIGTERM, signal.SIGCONT)
+    else:
+        os.kill(process.pid, signal.SIGTERM)
+
+
+def _record(path: Path, kind: type[_Record]) -> _Record | None:
+    """A file of the run, None where there is none. Damaged is not dead: raises TransientError."""
+    try:
+        return records.read(path, kind)
+    except records.DamagedError as error:
+        raise TransientError(error.message, hint=error.hint) from error
+
+
+def _last_sign(directory: Path) -> float:
+    """When a worker that left no exit.json was last seen, seconds since the epoch."""
+    files = (directory / name for name in RESTART_FILES)
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+    return lines[-1] if lines else "it said nothing"

@@ -1,0 +1,250 @@
+"""One vocabulary for git: every call unattended, bounded in time, with an error for people.
+
+Calls go through GitPython's `Git`, which keeps nothing open. What it copies from our own environment is
+cleaned of what would point git at another repository (orch may have been started by a git hook).
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from orch.errors import ConfigError, OrchError, PermanentError, TransientError
+
+TIMEOUT_SECONDS = 60.0
+"""For calls that only touch this repository."""
+
+NETWORK_SECONDS = 120.0
+"""For a fetch or a push: ours are single branches."""
+
+CHECKOUT_SECONDS = 900.0
+"""For what reads or writes every file of a worktree."""
+
+GRACE_SECONDS = 2.0
+"""A call over its time gets SIGTERM first, so that git removes its lock files, and this long for it."""
+
+_LOCAL = (
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_LITERAL_PATHSPECS",
+    "GIT_NAMESPACE",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+)
+"""What `git rev-parse --local-env-vars` names, and what else changes which repository is meant."""
+
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "true",
+    "GIT_SEQUENCE_EDITOR": "true",
+    "GIT_MERGE_AUTOEDIT": "no",
+    # Each call has a session of its own, so ssh has no terminal to ask at: what BatchMode is for,
+    # without putting the person's own core.sshCommand aside.
+    "SSH_ASKPASS_REQUIRE": "never",
+    "GCM_INTERACTIVE": "never",
+    "LC_ALL": "C",
+    "LANGUAGE": "C",
+}
+
+_SETTINGS = (
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "core.fsmonitor=false",
+    "core.safecrlf=false",
+    "core.quotePath=false",
+    "advice.detachedHead=false",
+    "log.showSignature=false",
+)
+
+_TRANSIENT = re.compile(
+    r"Unable to create '[^']*\.lock'|[Cc]annot lock ref|could not lock|Another git process"
+    r"|No space left|Disk quota|Read-only file system|Cannot allocate memory|Too many open files"
+    r"|[Cc]ould not resolve host|Could not read from remote|unable to access|[Cc]onnection (?:timed|refus|reset)"
+    r"|hung up unexpectedly|early EOF|RPC failed|timed out|Temporary failure|temporarily unavailable"
+)
+"""What git says of things that pass by themselves or that a person can mend while orch runs."""
+
+_HINTS = (
+    (re.compile(r"dubious ownership"), "git config --global --add safe.directory DIRECTORY"),
+    (re.compile(r"\.lock'"), "another git is at work there, or one was killed: then remove the lock file"),
+    (re.compile(r"Permission denied \(publickey|Host key verification"), "try the same git command by hand"),
+    (re.compile(r"Authentication failed|could not read Username"), "set up a credential helper or an ssh key"),
+    (re.compile(r"No space left|Disk quota"), "free some disk space"),
+)
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
+_SAID_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What a git command gave."""
+
+    code: int
+    data: bytes
+    """Standard output, as it was."""
+    said: str
+    """Standard error, one line, without secrets."""
+
+    @property
+    def text(self) -> str:
+        """Standard output as text without the white space around it; odd bytes as `os.fsdecode`."""
+        return os.fsdecode(self.data).strip()
+
+    @property
+    def fields(self) -> list[str]:
+        """Standard output of a command with -z."""
+        return [os.fsdecode(field) for field in self.data.split(b"\0") if field]
+
+
+def run(
+    where: Path,
+    *arguments: str,
+    timeout: float = TIMEOUT_SECONDS,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    accept: Collection[int] = (0,),
+    hold: Sequence[int] = (),
+    hooks: bool = False,
+) -> Output:
+    """Run `git ARGUMENTS` in the folder `where` and give what it printed.
+
+    `accept` are the exit codes that are no error. `hold` are descriptors of locks that git keeps for
+    as long as it runs, even if orch is killed meanwhile. The repository's hooks run only with `hooks`.
+    `timeout` is in seconds.
+
+    Raises ConfigError where git itself or the folder is missing, TransientError for what may pass (a
+    time-out, a lock, the network, a full disk), PermanentError for any other failure.
+    """
+    settings = _SETTINGS if hooks else (*_SETTINGS, "core.hooksPath=/dev/null")
+    env = {**_ENVIRONMENT, **(env or {})}
+    unset = [part for name in _LOCAL if name not in env for part in ("-u", name)]
+    flags = [part for setting in settings for part in ("-c", setting)]
+    process = _start(where, ["env", *unset, "git", *flags, *arguments], env, stdin is not None, hold)
+    name = f"git {arguments[0]}" if not arguments[0].startswith("-") else "git"
+    try:
+        data, said = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise TransientError(f"{name} took more than {timeout:g} s in {where}") from None
+    except BaseException:
+        _end(process)
+        raise
+    output = Output(process.returncode, data, one_line(said))
+    if output.code not in accept:
+        raise failure(name, where, output)
+    return output
+
+
+def failure(name: str, where: Path, output: Output) -> OrchError:
+    """The error that a failed git command means: TransientError, PermanentError or ConfigError."""
+    said = output.said or f"exit code {output.code}"
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(said)), "")
+    message = f"{name} failed in {where}: {said}"
+    if output.code == 127:
+        return ConfigError("git was not found on PATH", hint="install git 2.30 or newer")
+    if output.code < 0:
+        return TransientError(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
+    if _TRANSIENT.search(said):
+        return TransientError(message, hint=hint)
+    return PermanentError(message, hint=hint)
+
+
+def one_line(said: bytes) -> str:
+    """The last words of an error stream as one line, without passwords in URLs."""
+    text = said.decode("utf-8", "replace")
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    wanted = [line for line in lines if line and not line.startswith("hint:")]
+    line = _CREDENTIALS.sub("***@", "; ".join(wanted))
+    return line if len(line) <= _SAID_LENGTH else "..." + line[3 - _SAID_LENGTH :]
+
+
+def common_directory(repository: Path) -> Path:
+    """The folder that all worktrees of a repository share, usually `.git`, read without git.
+
+    The layout is git's own: gitrepository-layout(5). Raises ConfigError where there is none.
+    """
+    place = repository / ".git"
+    try:
+        if place.is_file():
+            text = place.read_text(encoding="utf-8", errors="surrogateescape")
+            place = repository / text.removeprefix("gitdir:").strip()
+        pointer = place / "commondir"
+        if pointer.is_file():
+            place /= pointer.read_text(encoding="utf-8", errors="surrogateescape").strip()
+        if not (place / "HEAD").is_file():
+            raise ConfigError(f"{repository} is not a git repository", hint="git init")
+    except OSError as error:
+        raise ConfigError(f"cannot read {place}: {error.strerror}") from error
+    return place.resolve()
+
+
+def references(where: Path, *patterns: str) -> dict[str, str]:
+    """The refs among `patterns` that exist, with their full shas. A folder of refs may be named too."""
+    output = run(where, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+    pairs = (line.split(" ") for line in output.text.splitlines())
+    return {name: sha for name, sha in pairs}  # noqa: C416 - dict(pairs) would lose the types
+
+
+def is_ancestor(where: Path, old: str, new: str) -> bool:
+    """Whether the commit `old` is in the history of `new` (or is it)."""
+    return run(where, "merge-base", "--is-ancestor", old, new, accept=(0, 1)).code == 0
+
+
+def _start(
+    where: Path, command: list[str], env: Mapping[str, str], feed: bool, hold: Sequence[int]
+) -> "subprocess.Popen[bytes]":
+    try:
+        # Importing GitPython costs 80 ms and raises ImportError where git is missing.
+        from git.cmd import Git
+    except ImportError:
+        raise ConfigError("git was not found on PATH", hint="install git 2.30 or newer") from None
+    if not where.is_dir():
+        raise ConfigError(f"{where} is not a folder")
+    try:
+        process = Git(str(where)).execute(
+            command,
+            as_process=True,
+            istream=cast(IO[bytes], subprocess.PIPE) if feed else None,  # type: ignore[arg-type]
+            env=env,
+            start_new_session=True,
+            pass_fds=tuple(hold),
+        )
+    except OSError as error:
+        raise TransientError(f"cannot start git in {where}: {error.strerror}") from error
+    # GitPython's wrapper would kill git when it is collected; the bare process is ours to end.
+    bare: Any = process.proc
+    process.proc = None
+    return cast("subprocess.Popen[bytes]", bare)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a command and its helpers (ssh, filters): they share a session of their own."""
+    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, None)):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        try:
+            process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            continue
+        else:
+            return

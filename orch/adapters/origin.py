@@ -1,0 +1,107 @@
+"""The base branch, as new as origin has it. Fetches that are wanted at the same time are one."""
+
+import re
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orch.adapters import git
+from orch.errors import PermanentError, TransientError
+
+RETRY_SECONDS = (1.0, 2.0, 4.0)
+"""Pauses before a failed fetch is tried again (design section 7)."""
+
+_NO_SUCH_BRANCH = re.compile(r"couldn't find remote ref")
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A fetch that has not begun yet, or what came of it."""
+
+    branches: set[str] = field(default_factory=set)
+    done: bool = False
+    error: TransientError | None = None
+
+
+class Origin:
+    """The remote `origin` of a repository, if it has one, and the base branch there and here."""
+
+    def __init__(self, repository: Path, base: str, *, retries: Sequence[float] = RETRY_SECONDS) -> None:
+        """`base` is the name of the base branch; `retries` the pauses before new tries, in seconds."""
+        self.base = base
+        self.local_ref = f"refs/heads/{base}"
+        self.remote_ref = f"refs/remotes/origin/{base}"
+        self._repository = repository
+        self._retries = tuple(retries)
+        self._state = threading.Lock()
+        self._turn = threading.Lock()
+        self._next = _Batch()
+
+    def exists(self) -> bool:
+        """Whether the repository has a remote named origin."""
+        found = git.run(self._repository, "config", "--get", "remote.origin.url", accept=(0, 1))
+        return found.code == 0
+
+    def fetch(self, branch: str = "") -> None:
+        """Bring the base branch, and `branch` if origin has it, up to date. Nothing without origin.
+
+        A fetch that begins after this call counts for it, whoever asked. Raises TransientError where
+        origin cannot be reached after the last try.
+        """
+        with self._state:
+            batch = self._next
+            batch.branches.add(branch)
+        with self._turn:
+            if not batch.done:
+                with self._state:
+                    self._next = _Batch()
+                try:
+                    self._fetch(sorted(batch.branches - {""}))
+                except TransientError as error:
+                    batch.error = error
+                batch.done = True
+        if batch.error is not None:
+            raise TransientError(batch.error.message, hint=batch.error.hint)
+
+    def tip(self) -> str:
+        """The full sha of the base branch: of origin's as last fetched, else of the local one."""
+        return self.choose(git.references(self._repository, self.remote_ref, self.local_ref))
+
+    def choose(self, references: dict[str, str]) -> str:
+        """The base branch's sha among references that were read. Raises PermanentError without one."""
+        tip = references.get(self.remote_ref) or references.get(self.local_ref)
+        if tip is None:
+            raise PermanentError(
+                f"the base branch {self.base!r} does not exist in {self._repository}",
+                hint="[forge] base_branch in config.toml",
+            )
+        return tip
+
+    def _fetch(self, branches: Sequence[str]) -> None:
+        if not self.exists():
+            return
+        # A pattern that matches nothing is no error, as a branch that is missing would be.
+        refspecs = [f"+refs/heads/{name}*:refs/remotes/origin/{name}*" for name in branches]
+        refspecs.append(f"+{self._refspec()}")
+        for pause in (*self._retries, None):
+            try:
+                git.run(
+                    self._repository,
+                    *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-prune"),
+                    *("--no-recurse-submodules", "origin", *refspecs),
+                    timeout=git.NETWORK_SECONDS,
+                )
+            except (TransientError, PermanentError) as error:
+                if _NO_SUCH_BRANCH.search(error.message):
+                    return  # Nobody has pushed the base branch yet: the local one is the newest.
+                if pause is None:
+                    hint = error.hint or "is origin reachable? git fetch origin"
+                    raise TransientError(f"cannot fetch from origin: {error.message}", hint=hint) from error
+                time.sleep(pause)
+            else:
+                return
+
+    def _refspec(self) -> str:
+        return f"{self.local_ref}:{self.remote_ref}"

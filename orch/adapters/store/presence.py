@@ -1,0 +1,86 @@
+"""The one coordinator of a project: a lock, and the pid that signals go to."""
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orch.adapters.store import atomic
+from orch.errors import ConfigError
+
+TRIES = 10
+TRY_SECONDS = 0.02
+"""Someone who asks who runs (`orch status`) holds the lock for a moment: that is not another orch."""
+
+
+class Presence:
+    """Held for as long as a coordinator runs.
+
+    The lock is flock(2), so it is gone with its holder and never stale. The pid file is for people
+    and scripts (`kill -USR1 $(cat .orch/coordinator.pid)`); nothing in orch believes it by itself.
+    """
+
+    def __init__(self, lock_file: Path, pid_file: Path) -> None:
+        """Both files lie in `.orch`; the folder is made when it is needed."""
+        self._lock_file = lock_file
+        self._pid_file = pid_file
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock and publish the pid. Raises ConfigError where another coordinator runs."""
+        atomic.make_folder(self._lock_file.parent)
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock(descriptor)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            atomic.write(self._pid_file, f"{os.getpid()}\n".encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the pid back and free the lock."""
+        with contextlib.suppress(OSError):
+            self._pid_file.unlink()
+        os.close(self._descriptor)
+
+    def holder(self) -> int | None:
+        """The process id of the coordinator that runs now, None where none does."""
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _pid(descriptor)
+        finally:
+            os.close(descriptor)
+        return None
+
+    def _lock(self, descriptor: int) -> None:
+        for tried in range(TRIES):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if tried == TRIES - 1:
+                    raise ConfigError(
+                        f"another orch (pid {_pid(descriptor)}) works on this project already",
+                        hint="`orch status` shows it; `kill PID` lets it end",
+                    ) from None
+                time.sleep(TRY_SECONDS)
+            else:
+                return
+
+
+def _pid(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+    return int(text) if text.isdecimal() else 0

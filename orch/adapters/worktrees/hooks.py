@@ -1,0 +1,107 @@
+"""The person's own commands for a new worktree, and for one that goes."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from orch.adapters.store import atomic
+from orch.errors import PermanentError
+
+GRACE_SECONDS = 2.0
+"""Between SIGTERM and SIGKILL for a hook that is over its time."""
+
+MARK = "ORCH_HOOK_TREE"
+"""In a hook's environment: by it the hooks of an orch that was killed are found."""
+
+_TAIL_BYTES = 4096
+_LINE_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What [worktree] in config.toml says about making a worktree usable."""
+
+    setup: str = ""
+    """A shell command, run once in each new worktree before its first worker. Empty: none."""
+    teardown: str = ""
+    """A shell command, run before a worktree is removed. Its failure is only told."""
+    copy: tuple[str, ...] = ()
+    """Glob patterns relative to the repository: copied into a worktree where they are missing."""
+    link: tuple[str, ...] = ()
+    """Paths relative to the repository: linked to where they are missing."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """The whole environment of the commands; ORCH_TASK_ID, ORCH_BRANCH and ORCH_ATTEMPT are added."""
+    setup_seconds: float = 600.0
+    """Dependencies may have to be fetched."""
+    teardown_seconds: float = 60.0
+
+
+def run(name: str, command: str, tree: Path, *, env: Mapping[str, str], log: Path, seconds: float) -> None:
+    """Run a hook in the worktree. What it prints goes to the file `log`.
+
+    Raises PermanentError where it fails or takes longer than `seconds`, TransientError where it cannot
+    be started.
+    """
+    env = {**env, MARK: str(tree)}
+    atomic.make_folder(log.parent)
+    try:
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", command],
+                cwd=tree,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise atomic.failure("start the hook in", tree, error) from error
+    try:
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise PermanentError(f"the {name} command took more than {seconds:g} s", hint=f"see {log}") from None
+    except BaseException:
+        _end(process)
+        raise
+    if code != 0:
+        said = _last_line(log)
+        message = f"the {name} command failed with exit code {code}" + (f": {said}" if said else "")
+        raise PermanentError(message, hint=f"see {log}")
+
+
+def end_leftovers(tree: Path) -> None:
+    """End what an orch that was killed left running of a setup command for this worktree."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == str(tree):
+                process.kill()
+                found.append(process)
+    psutil.wait_procs(found, timeout=GRACE_SECONDS)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").split("\n")
+    except OSError:
+        return ""
+    words = (" ".join(line.split()) for line in reversed(lines))
+    return next((line for line in words if line), "")[:_LINE_LENGTH]

@@ -1,0 +1,288 @@
+"""Keeping work that is in no commit of a branch: `refs/orch/saved/<task>/<attempt>`.
+
+A saved ref is a commit whose tree is the worktree as it was, without what git ignores, and whose first
+parent is the commit that was checked out. It is made through a copy of the index, so that neither the
+index nor the files change. Work that is the same is saved once; other work of the same attempt gets the
+next free name (`2-2`, `2-3`): nothing that was saved is ever replaced.
+"""
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orch.adapters import git
+from orch.adapters.repository import BLOCKED, STOP
+from orch.adapters.store import atomic
+from orch.adapters.worktrees.registration import Registration
+from orch.core.model import RunKey
+from orch.errors import OrchError, PermanentError
+
+_IDENTITY = {
+    f"GIT_{role}_{part}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for part, value in (("NAME", "orch"), ("EMAIL", "orch@localhost"))
+}
+"""Saving must also work where nobody has set user.name."""
+
+_CLOSED = re.compile(r"could not open directory '([^']*)'")
+
+_SUBMODULE_FLAGS = slice(2, 4)
+"""Of the field `S<c><m><u>` in git-status(1): changed and untracked content in the submodule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What in a worktree is in no commit."""
+
+    paths: tuple[str, ...] = ()
+    """Changed, removed and untracked files, relative to the worktree; odd bytes as `os.fsdecode`."""
+    nested: tuple[str, ...] = ()
+    """Folders that are repositories of their own: git cannot save what is in them."""
+    submodules: tuple[str, ...] = ()
+    """Submodules with changed content: that cannot be saved here either."""
+    staged: bool = False
+    """Whether the index holds a version of some file that is neither committed nor in the worktree."""
+    closed: tuple[str, ...] = ()
+    """Folders that git could not open."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.paths) + len(self.nested) + len(set(self.submodules) - set(self.paths))
+
+    @property
+    def unsaveable(self) -> tuple[str, ...]:
+        """What saving has to leave out."""
+        return (*self.nested, *self.submodules, *self.closed)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What came of saving."""
+
+    ref: str
+    """'' where there was nothing to keep."""
+    changes: Changes
+    left_out: tuple[str, ...] = ()
+    """Paths whose content could not be saved."""
+
+
+class Saver:
+    """Saves the work in one worktree."""
+
+    def __init__(self, registration: Registration, tree: Path, *, hold: Sequence[int]) -> None:
+        """`hold` are descriptors of locks, see `git.run`."""
+        self._registration = registration
+        self._tree = tree
+        self._hold = hold
+        self._scratch = registration.common / "orch" / "scratch"
+
+    def save(self, run: RunKey, keep: Sequence[str] = (), *, whole: bool = False) -> Saved:
+        """Save what is in no commit, and have the commits `keep` stay reachable.
+
+        Commits on a detached HEAD that are on no branch are kept too. With `whole` raises PermanentError
+        where something cannot be saved; without, the rest is saved and `left_out` tells.
+        """
+        head = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accept=(0, 1, 128)).text
+        with self._index(head) as index:
+            changes = self._changes(index, head)
+            paths, unreadable = self._readable(changes.paths)
+            left_out = (*changes.unsaveable, *unreadable)
+            if whole and left_out:
+                raise _unsaveable(self._tree, changes, left_out)
+            staged = self._write_tree(index) if changes.staged else ""
+            content = self._snapshot(index, paths) if paths else ""
+        parents = [head, self._registration.autostash, *keep]
+        if self._registration.detached and head and self._is_loose(head):
+            keep = (*keep, head)
+        if staged and staged != content:
+            parents.append(self._commit(staged, [head], f"the index of {run}"))
+        if not (content or any(keep) or self._registration.autostash):
+            return Saved("", changes, left_out)
+        return Saved(self._store(run, content, parents), changes, left_out)
+
+    def save_head(self, run: RunKey, keep: Sequence[str] = ()) -> str:
+        """Keep commits only, for a worktree whose files are gone. Gives the ref, or ''."""
+        head = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accept=(0, 1, 128)).text
+        loose = [head] if head and self._registration.detached and self._is_loose(head) else []
+        stash = [self._registration.autostash] if self._registration.autostash else []
+        wanted = [*loose, *stash, *keep]
+        return self._store(run, "", wanted) if wanted else ""
+
+    # --- looking ----------------------------------------------------------------------------------
+
+    def _changes(self, index: Path, head: str) -> Changes:
+        try:
+            return self._status(index)
+        except PermanentError as error:
+            if "index" not in error.message:
+                raise
+            # The real index is damaged (power loss): compare with the commit instead.
+            index.unlink(missing_ok=True)
+            self._read_tree(index, head)
+            return self._status(index)
+
+    def _status(self, index: Path) -> Changes:
+        output = self._git(
+            *("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"),
+            "--ignore-submodules=none",
+            index=index,
+        )
+        paths, nested, submodules = [], [], []
+        staged = False
+        for entry in output.fields:
+            kind, _, rest = entry.partition(" ")
+            if kind == "?":
+                path = rest
+                if path.endswith("/"):
+                    nested.append(path)
+                    continue
+            elif kind in {"1", "u"}:
+                fields = rest.split(" ", 7 if kind == "1" else 9)
+                path = fields[-1]
+                staged = staged or (kind == "1" and "." not in fields[0])
+                if fields[1].startswith("S") and "." in fields[1]:
+                    if fields[1][_SUBMODULE_FLAGS] != "..":
+                        submodules.append(path)
+                    if fields[0] == ".M" and fields[1][1] == ".":
+                        continue  # Nothing that the project's own commit would record.
+            else:
+                continue
+            if path not in {STOP, BLOCKED}:
+                paths.append(path)
+        closed = tuple(_CLOSED.findall(output.said))
+        return Changes(tuple(paths), tuple(nested), tuple(submodules), staged, closed)
+
+    def _readable(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The paths that can be put into a commit, and those whose content cannot be read."""
+        good, bad = [], []
+        for path in paths:
+            file = self._tree / path
+            try:
+                mode = file.lstat().st_mode
+            except (FileNotFoundError, NotADirectoryError):
+                good.append(path)
+                continue
+            except OSError:
+                bad.append(path)
+                continue
+            if stat.S_ISREG(mode) and not os.access(file, os.R_OK):
+                bad.append(path)
+            elif stat.S_ISREG(mode) or stat.S_ISLNK(mode) or (file / ".git").exists():
+                good.append(path)
+            # Anything else is a folder, pipe or socket in a file's place: there is nothing to save.
+        return good, bad
+
+    def _is_loose(self, commit: str) -> bool:
+        """Whether no branch, tag or saved ref holds the commit."""
+        known = ("--branches", "--tags", "--remotes", "--glob=refs/orch/saved", "--glob=refs/pull")
+        return bool(self._git("rev-list", "--max-count=1", commit, "--not", *known).text)
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _index(self, head: str) -> Iterator[Path]:
+        atomic.make_folder(self._scratch)
+        try:
+            with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+                index = Path(folder) / "index"
+                try:
+                    shutil.copyfile(self._registration.admin / "index", index)
+                except FileNotFoundError:
+                    self._read_tree(index, head)
+                yield index
+        except OSError as error:
+            raise atomic.failure("write", self._scratch, error) from error
+
+    def _read_tree(self, index: Path, head: str) -> None:
+        self._git("read-tree", head or "--empty", index=index)
+
+    def _write_tree(self, index: Path) -> str:
+        """The tree of the index, '' where a conflict in it keeps it from being one."""
+        return self._git("write-tree", index=index, accept=(0, 128)).text
+
+    def _snapshot(self, index: Path, paths: Sequence[str]) -> str:
+        feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+        self._git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", index=index, stdin=feed)
+        return self._git("write-tree", index=index).text
+
+    def _commit(self, tree: str, parents: Iterable[str], what: str) -> str:
+        arguments = [part for parent in dict.fromkeys(parents) if parent for part in ("-p", parent)]
+        message = f"orch: {what}"
+        return self._git("commit-tree", tree, *arguments, "-m", message, env=_IDENTITY).text
+
+    def _store(self, run: RunKey, tree: str, parents: Iterable[str]) -> str:
+        """Name a commit with this tree and these parents; without a tree, the parents' work alone."""
+        parents = [parent for parent in dict.fromkeys(parents) if parent]
+        folder = f"refs/orch/saved/{run.task}/"
+        listing = self._git("for-each-ref", "--format=%(refname) %(objectname) %(tree) %(parent)", folder)
+        known = {line.split(" ")[0]: line.split(" ")[1:] for line in listing.text.splitlines()}
+        if not tree and len(parents) > 1:
+            tree = self._git("rev-parse", f"{parents[0]}^{{tree}}").text
+        for number in range(1, len(known) + 2):
+            ref = f"{folder}{run.attempt}" if number == 1 else f"{folder}{run.attempt}-{number}"
+            there = known.get(ref)
+            if there is None:
+                commit = self._commit(tree, parents, f"work saved from {run}") if tree else parents[0]
+                self._git("update-ref", ref, commit, "")
+                return ref
+            if there[1:] == [tree, *parents] or (not tree and there[0] == parents[0]):
+                return ref
+        raise AssertionError("one of more names than there are refs is free")
+
+    def _git(
+        self,
+        *arguments: str,
+        index: Path | None = None,
+        accept: tuple[int, ...] = (0,),
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+    ) -> git.Output:
+        env = {**(env or {}), **({"GIT_INDEX_FILE": str(index)} if index else {})}
+        where = self._tree if self._tree.is_dir() else self._registration.common
+        return git.run(
+            where,
+            *self._registration.git_arguments,
+            *arguments,
+            env=env,
+            accept=accept,
+            stdin=stdin,
+            hold=self._hold,
+            timeout=git.CHECKOUT_SECONDS,
+        )
+
+
+def check_submodules(registration: Registration, tree: Path) -> None:
+    """Raise PermanentError if a submodule of the worktree has commits that are nowhere else.
+
+    Their repositories lie in the worktree's own git directory, and go with it.
+    """
+    modules = registration.admin / "modules"
+    for head in sorted(modules.rglob("HEAD")):
+        if not (head.parent / "objects").is_dir():
+            continue
+        known = ("--all", "HEAD", "--not", "--remotes")
+        found = git.run(head.parent, "rev-list", "--max-count=1", *known, env={"GIT_DIR": "."})
+        if found.text:
+            name = head.parent.relative_to(modules)
+            raise PermanentError(
+                f"the submodule {str(name)!r} in {tree} has commits that were not pushed",
+                hint="push them, or remove the worktree yourself: git worktree remove --force",
+            )
+
+
+def _unsaveable(tree: Path, changes: Changes, left_out: Sequence[str]) -> OrchError:
+    name = ascii(left_out[0])
+    if left_out[0] in changes.nested:
+        message = f"{tree} holds another repository, {name}, whose content git cannot save"
+    elif left_out[0] in changes.submodules:
+        message = f"the submodule {name} in {tree} has changes that cannot be saved"
+    else:
+        message = f"{name} in {tree} cannot be read, so it cannot be saved"
+    return PermanentError(message, hint="move it to where you want it, then try again")

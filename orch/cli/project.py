@@ -1,0 +1,64 @@
+"""`orch init`, `orch doctor`, `orch config check`: a project and what it needs."""
+
+import typer
+
+from orch.cli import help as texts
+from orch.cli.failure import FAILED
+from orch.cli.place import Place
+from orch.dashboard.plain import printable
+
+app = typer.Typer()
+config = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at config.toml.")
+app.add_typer(config, name="config", rich_help_panel=texts.PROJECT)
+
+
+@app.command(rich_help_panel=texts.PROJECT, epilog=texts.examples("orch init", "orch -C ~/src/shop init"))
+def init(context: typer.Context) -> None:
+    """Make config.toml and tasks.md where they are missing.
+
+    Nothing that is there is overwritten, and nothing is committed: orch's own files are kept out of git
+    through .git/info/exclude. Do it again whenever you like.
+    """
+    from orch import wiring
+
+    place: Place = context.obj
+    root = place.new_root
+    for line in wiring.init(root):
+        typer.echo(printable(line))
+    typer.echo(f"\n{root} is ready. What to do next:")
+    typer.echo("  edit config.toml          choose the agent: [agent] default and [agents.NAME]")
+    typer.echo("  orch doctor               see whether everything is there")
+    typer.echo('  orch add "Fix the login"  put a task into tasks.md, or write it there yourself')
+    typer.echo("  orch run                  work on the queue")
+
+
+@app.command(rich_help_panel=texts.PROJECT, epilog=texts.examples("orch doctor"))
+def doctor(context: typer.Context) -> None:
+    """Check git, the agents, the forge, the disk and permissions.
+
+    Each line says that it is fine or what to do. Exit code 1 if anything is wrong.
+    """
+    from orch import wiring
+
+    place: Place = context.obj
+    findings = wiring.doctor(place.new_root)
+    for finding in findings:
+        mark = typer.style("ok", "green") if finding.ok else typer.style("!!", "red", bold=True)
+        typer.echo(f"{mark}  {printable(finding.what)}")
+        if finding.do and not finding.ok:
+            typer.echo(f"    {printable(finding.do)}")
+    wrong = sum(not finding.ok for finding in findings)
+    if wrong:
+        typer.echo(f"\n{wrong} of {len(findings)} need you.")
+        raise typer.Exit(FAILED)
+    typer.echo("\nEverything is fine.")
+
+
+@config.command(epilog=texts.examples("orch config check"))
+def check(context: typer.Context) -> None:
+    """Read config.toml and say what is wrong with it, or that nothing is."""
+    place: Place = context.obj
+    project = place.open()
+    file = project.config.project.config_file
+    found = "is fine" if file.is_file() else "does not exist: every setting has its default"
+    typer.echo(f"{file} {found}")

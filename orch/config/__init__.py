@@ -1,0 +1,42 @@
+"""config.toml and the environment, read into frozen, checked settings. The only reader of os.environ."""
+
+from orch.config.config import Config
+from orch.config.environment import clean_environment
+from orch.config.project import Project
+from orch.config.reading import check, check_text, load
+from orch.config.settings import (
+    AgentChoice,
+    AgentKind,
+    AgentSettings,
+    CoordinatorSettings,
+    ForgeKind,
+    ForgeSettings,
+    LimitSettings,
+    RetrySettings,
+    UnblockOn,
+    VerifySettings,
+    WorktreeSettings,
+)
+from orch.config.templates import DEFAULT_CONFIG, DEFAULT_TASKS
+
+__all__ = [
+    "DEFAULT_CONFIG",
+    "DEFAULT_TASKS",
+    "AgentChoice",
+    "AgentKind",
+    "AgentSettings",
+    "Config",
+    "CoordinatorSettings",
+    "ForgeKind",
+    "ForgeSettings",
+    "LimitSettings",
+    "Project",
+    "RetrySettings",
+    "UnblockOn",
+    "VerifySettings",
+    "WorktreeSettings",
+    "check",
+    "check_text",
+    "clean_environment",
+    "load",
+]

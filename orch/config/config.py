@@ -1,0 +1,131 @@
+"""All settings of a project, and what follows from them."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from orch.config import environment
+from orch.config.project import Project
+from orch.config.settings import (
+    AVAILABLE_AGENTS,
+    AgentChoice,
+    AgentKind,
+    AgentSettings,
+    CoordinatorSettings,
+    ForgeKind,
+    ForgeSettings,
+    LimitSettings,
+    RetrySettings,
+    UnblockOn,
+    VerifySettings,
+    WorktreeSettings,
+)
+from orch.core.model import Policy
+from orch.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a project, checked."""
+
+    project: Project
+    coordinator: CoordinatorSettings = CoordinatorSettings()
+    forge: ForgeSettings = ForgeSettings()
+    agent: AgentChoice = AgentChoice()
+    agents: Mapping[str, AgentSettings] = field(default_factory=lambda: MappingProxyType({}))
+    """By name: the configured agents, and the default one even where no table describes it."""
+    limits: LimitSettings = LimitSettings()
+    retry: RetrySettings = RetrySettings()
+    verify: VerifySettings = VerifySettings()
+    worktree: WorktreeSettings = WorktreeSettings()
+    environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """orch's own environment when the settings were read."""
+
+    @property
+    def unblock_on(self) -> UnblockOn:
+        """`[forge] unblock_on`, or the default of the forge's kind."""
+        if self.forge.unblock_on is not None:
+            return self.forge.unblock_on
+        return UnblockOn.COMPLETED if self.forge.kind is ForgeKind.LOCAL else UnblockOn.MERGED
+
+    @property
+    def prompt_template(self) -> Path | None:
+        """The project's own prompt template, None where orch's own is meant.
+
+        A template that was named, and is missing, is given too: using it says so.
+        """
+        prompt = self.project.prompt
+        return prompt if self.agent.prompt != AgentChoice().prompt or prompt.exists() else None
+
+    def policy(self) -> Policy:
+        """The settings that decisions depend on, in seconds."""
+        keep = self.worktree.keep_failed_minutes
+        return Policy(
+            max_concurrent_workers=self.coordinator.max_concurrent_workers,
+            poll_interval=self.coordinator.poll_interval_seconds,
+            drain=self.coordinator.drain,
+            unblock_on=self.unblock_on.value,
+            default_agent=self.agent.default,
+            agents=tuple(self.agents),
+            stop_seconds=self.limits.stop_seconds,
+            grace_seconds=self.limits.grace_seconds,
+            max_attempts=self.retry.max_attempts,
+            retry_initial=self.retry.initial_seconds,
+            retry_factor=self.retry.factor,
+            retry_max=self.retry.max_seconds,
+            verify=bool(self.verify.command.strip()),
+            min_free_memory_mb=self.limits.min_free_memory_mb,
+            min_free_disk_mb=self.limits.min_free_disk_mb,
+            keep_failed_seconds=None if keep is None else keep * 60,
+        )
+
+    def agent_settings(self, name: str) -> AgentSettings:
+        """The settings of one agent. Raises ConfigError where there is no such agent."""
+        if name not in self.agents:
+            raise ConfigError(
+                f"{self.project.config_file}: there is no agent {name!r}",
+                hint=f"add a table [agents.{name}], or choose among: {', '.join(self.agents)}",
+            )
+        return self.agents[name]
+
+    def agent_problem(self, name: str) -> str:
+        """Why this version of orch cannot use a configured agent and what to do, or ''."""
+        kind = self.agent_settings(name).kind
+        return "" if kind in AVAILABLE_AGENTS else unavailable(name, kind)
+
+    def worker_environment(self, name: str) -> dict[str, str]:
+        """The environment of an agent's workers: the allow-list, `env_pass`, then `env`.
+
+        No token of a forge is ever in it. Raises ConfigError where there is no such agent.
+        """
+        agent = self.agent_settings(name)
+        return environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+
+    def hook_environment(self) -> dict[str, str]:
+        """The environment of the verify, setup and teardown commands: the allow-list alone.
+
+        They run code that an agent wrote, so they get no more than a worker does.
+        """
+        return environment.allowed(self.environ)
+
+
+def unavailable(name: str, kind: AgentKind) -> str:
+    """Says that this version has no adapter for a kind of agent, and the way out."""
+    return (
+        f"the agent {name!r} is of kind {kind}, which is not available yet; "
+        f'use kind = "command" with a command of your own, or set {environment.AGENT_COMMAND}'
+    )
+
+
+def command_agent(command: str) -> AgentSettings:
+    """The agent that $AGENT_COMMAND describes. Raises ConfigError where it has an open quote."""
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ConfigError(
+            f"${environment.AGENT_COMMAND} cannot be split into words: {str(error).lower()}",
+            hint="quote it as for a shell",
+        ) from None
+    return AgentSettings(kind=AgentKind.COMMAND, command=words)

@@ -1,0 +1,118 @@
+"""The environment: the only place that reads or changes os.environ."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+AGENT_COMMAND = "AGENT_COMMAND"
+"""Overrides the command of the default agent, for trying things."""
+
+ALLOWED = frozenset(
+    {
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "TMPDIR",
+        # Where the certificates lie: paths, without which nothing behind a company's proxy works.
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        # Who commits, and which configuration git reads. A name and a path are no secrets.
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_CONFIG_GLOBAL",
+        "GIT_CONFIG_SYSTEM",
+        "GIT_CONFIG_NOSYSTEM",
+    }
+)
+"""What a worker gets of orch's own environment (design section 9)."""
+ALLOWED_PREFIXES = ("LC_", "XDG_")
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_FORGES = "GITHUB|GHE?|GITLAB|GL|BITBUCKET|GITEA|FORGEJO|CODEBERG|AZURE_DEVOPS|GIT|ACTIONS|CI_JOB|CI"
+_SECRETS = "TOKEN|PAT|PASSWORD|PASS|SECRET|KEY|JWT|ASKPASS"
+FORGE_TOKEN = re.compile(rf"(?:.*_)?(?:{_FORGES})(?:_(?:.*_)?)?(?:{_SECRETS})(?:_.*)?", re.IGNORECASE)
+"""Names of variables that let their holder push or speak for a person at a forge."""
+FORGE_ACCESS = frozenset({"SSH_AUTH_SOCK", "SSH_ASKPASS"})
+"""Not called a token, but the same thing: an agent's key ring signs a push."""
+
+# What git itself calls local to a repository (`git rev-parse --local-env-vars`), without the settings
+# of GIT_CONFIG_COUNT, which people use for all repositories alike; and what git sets for its hooks.
+INHERITED_FROM_GIT = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_GRAFT_FILE",
+        "GIT_INDEX_FILE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_PREFIX",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_SHALLOW_FILE",
+        "GIT_COMMON_DIR",
+        "GIT_NAMESPACE",
+        "GIT_QUARANTINE_PATH",
+        "GIT_AUTHOR_DATE",
+        "GIT_COMMITTER_DATE",
+        "GIT_REFLOG_ACTION",
+        "GIT_EDITOR",
+        "GIT_SEQUENCE_EDITOR",
+    }
+)
+
+
+def current() -> dict[str, str]:
+    """A copy of orch's own environment."""
+    return dict(os.environ)
+
+
+def clean_environment() -> None:
+    """Take out of os.environ what git hands to its hooks. Called once, first, by the command line.
+
+    Started from a hook, orch would otherwise work on the hook's repository and index, whatever folder
+    it is given.
+    """
+    for name in INHERITED_FROM_GIT:
+        os.environ.pop(name, None)
+
+
+def allowed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
+    """The part of an environment that a worker may have: the allow-list and the names in `more`.
+
+    A forge token is left out, whatever names it.
+    """
+    wanted = ALLOWED.union(more)
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not is_forge_token(name)
+    }
+
+
+def is_forge_token(name: str) -> bool:
+    """Whether a variable of this name gives access to a forge."""
+    return name.upper() in FORGE_ACCESS or FORGE_TOKEN.fullmatch(name) is not None
+
+
+def refusal(name: str) -> str:
+    """Why a worker may not have a variable of this name, or ''."""
+    if NAME.fullmatch(name) is None:
+        return "is not the name of an environment variable"
+    if is_forge_token(name):
+        return "gives access to a forge: orch pushes and opens pull requests itself, no worker gets that"
+    if name.upper().startswith("ORCH_"):
+        return "is a name of orch's own"
+    return ""

@@ -1,0 +1,75 @@
+"""Where the files of a project lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The project root and every path that orch uses under it. Nothing here touches the disk."""
+
+    root: Path
+    """The repository that orch works for: absolute, symbolic links resolved."""
+    trees: Path
+    """The folder of the worktrees, `[worktree] base_dir`: absolute, symbolic links resolved."""
+    prompt: Path
+    """The project's own prompt template, `[agent] prompt`. It may be missing."""
+
+    @property
+    def config_file(self) -> Path:
+        """config.toml."""
+        return self.root / CONFIG_NAME
+
+    @property
+    def tasks_file(self) -> Path:
+        """tasks.md, the person's queue."""
+        return self.root / "tasks.md"
+
+    @property
+    def directory(self) -> Path:
+        """.orch, everything that orch keeps for itself."""
+        return self.root / DIRECTORY_NAME
+
+    @property
+    def runs(self) -> Path:
+        """The run directories, `<task>/<attempt>/` each."""
+        return self.directory / "runs"
+
+    @property
+    def requests(self) -> Path:
+        """What the command line asked a coordinator for."""
+        return self.directory / "requests"
+
+    @property
+    def pulls(self) -> Path:
+        """The pull requests of the local forge."""
+        return self.directory / "pulls"
+
+    @property
+    def crashes(self) -> Path:
+        """Tracebacks of bugs."""
+        return self.directory / "crashes"
+
+    @property
+    def metrics_file(self) -> Path:
+        """The counters, the health and the last events."""
+        return self.directory / "metrics.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked for as long as a coordinator runs."""
+        return self.directory / "coordinator.lock"
+
+    @property
+    def pid_file(self) -> Path:
+        """The process id of the coordinator, for `kill`."""
+        return self.directory / "coordinator.pid"
+
+    @property
+    def log_file(self) -> Path:
+        """The coordinator's log."""
+        return self.directory / "orch.log"
+
+
+CONFIG_NAME = "config.toml"
+DIRECTORY_NAME = ".orch"

@@ -1,0 +1,257 @@
+"""Every table of config.toml: the type, the limits and the default of each key, and what it is for."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Annotated
+
+from msgspec import Meta
+
+from orch.config import environment
+from orch.config.places import KeyPath
+from orch.config.project import DIRECTORY_NAME
+from orch.core.model import Drain
+
+Complaint = tuple[KeyPath, str]
+"""A key of a table, and what is wrong with its value."""
+
+# Every number has an upper limit, because `inf` and a slip of the zero key are numbers in TOML too.
+DAY = 86_400
+WEEK_MINUTES = 7 * 24 * 60
+TERABYTE_MB = 1024 * 1024
+
+AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+"""An agent's name is written in tasks.md (`{agent:NAME}`), so it is one plain word."""
+
+# The rules of git-check-ref-format(1), as far as they matter for a branch that a person names; a
+# leading dash would be read as an option.
+BAD_BRANCH = re.compile(r"^[-/.]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|[/.]$|\.lock$")
+
+
+class Settings:
+    """One table. What the types and limits of its keys cannot say, `complaints` does."""
+
+    __slots__ = ()
+
+    def complaints(self) -> Iterable[Complaint]:
+        """What is wrong with values that have the right type. Never shows what may be a secret."""
+        return ()
+
+
+class ForgeKind(StrEnum):
+    """Where branches are pushed and pull requests live."""
+
+    LOCAL = "local"
+    GITHUB = "github"
+
+
+class UnblockOn(StrEnum):
+    """What frees the tasks that wait for another one."""
+
+    COMPLETED = "completed"
+    MERGED = "merged"
+
+
+class AgentKind(StrEnum):
+    """How an agent is started and how its output is read."""
+
+    CLAUDE = "claude"
+    CODEX = "codex"
+    GEMINI = "gemini"
+    COMMAND = "command"
+
+
+AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL})
+AVAILABLE_AGENTS = frozenset({AgentKind.COMMAND})
+"""The kinds that this version has an adapter for. The others are known, and refused by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorSettings(Settings):
+    """[coordinator]: the one process that watches the queue."""
+
+    max_concurrent_workers: Annotated[int, Meta(ge=1, le=256)] = 3
+    """How many workers run at the same time."""
+    poll_interval_seconds: Annotated[float, Meta(gt=0, le=DAY)] = 30.0
+    """How often everything is looked at when nothing happens. Changes are seen at once anyway."""
+    drain: Drain = Drain.LEAVE
+    """What the first SIGTERM or ^C does with live workers: leave them running for the next `orch run`
+    to adopt, finish them, or stop them."""
+    keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 14.0
+    """Run directories are kept for so many days; the last run of each task always is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings(Settings):
+    """[forge]: where the results go."""
+
+    kind: ForgeKind = ForgeKind.LOCAL
+    """local: pull requests are kept in .orch and merged by `orch merge`. github comes later."""
+    base_branch: str = ""
+    """The branch that work starts from and is merged into. Empty: the default branch of `origin`, or
+    the branch that is checked out."""
+    unblock_on: UnblockOn | None = None
+    """What frees dependent tasks. Without it: completed with the local forge, merged with GitHub."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        if self.kind not in AVAILABLE_FORGES:
+            yield ("kind",), f'the {self.kind} forge is not available yet; use kind = "local"'
+        if BAD_BRANCH.search(self.base_branch):
+            yield ("base_branch",), f"{self.base_branch!r} cannot be the name of a branch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentChoice(Settings):
+    """[agent]: which agent works on a task that names none, and what it is told."""
+
+    default: str = "claude"
+    """The NAME of an [agents.NAME] table; `{agent:NAME}` on a task's line overrides it."""
+    prompt: str = "worker_template.md"
+    """The project's own prompt template. Where the file is missing, orch's own is used."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        if not self.prompt or "\0" in self.prompt:
+            yield ("prompt",), "must be the path of a file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentSettings(Settings):
+    """[agents.NAME]: one agent."""
+
+    kind: AgentKind = AgentKind.COMMAND
+    """command: any program that reads a prompt on stdin. claude, codex and gemini come later. Where it
+    is left out and NAME is the name of a kind, it is that one."""
+    command: tuple[str, ...] = ()
+    """The program and its arguments, one string each; no shell is involved."""
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Environment variables to set for this agent's workers."""
+    env_pass: tuple[str, ...] = ()
+    """Names of variables to hand on from orch's own environment, in addition to the usual ones. Tokens
+    of a forge are refused: orch pushes, the agent does not."""
+    extra_args: tuple[str, ...] = ()
+    """More arguments, after those of the command."""
+    model: str = ""
+    """The model to ask for. Empty: the agent's own default."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        if self.kind is AgentKind.COMMAND and not self.command:
+            yield ("command",), 'is missing; for example command = ["my-agent", "--yes"]'
+        if self.command and not self.command[0].strip():
+            yield ("command",), "starts with an empty string, not with a program"
+        for key, words in (("command", self.command), ("extra_args", self.extra_args)):
+            if any("\0" in word for word in words):
+                yield (key,), "contains a NUL character"
+        for name, value in self.env.items():
+            if reason := environment.refusal(name):
+                yield ("env", name), reason
+            elif "\0" in value:
+                yield ("env", name), "contains a NUL character"
+        for name in self.env_pass:
+            if reason := environment.refusal(name):
+                yield ("env_pass",), f"{name!r} {reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings(Settings):
+    """[limits]: what one worker may use, and what the machine must have left."""
+
+    timeout_minutes: Annotated[float, Meta(gt=0, le=WEEK_MINUTES)] = 60.0
+    """A worker is ended after this long."""
+    stall_minutes: Annotated[float, Meta(ge=0, le=WEEK_MINUTES)] = 10.0
+    """A worker without output and without CPU time for this long is stalled. 0: never."""
+    stop_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
+    """How long an agent may take to stop by itself after `orch stop`, before SIGTERM."""
+    grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
+    """How long after SIGTERM comes SIGKILL."""
+    max_log_mb: Annotated[float, Meta(gt=0, le=TERABYTE_MB)] = 100.0
+    """A worker that prints more than this is ended."""
+    memory_mb: Annotated[float, Meta(ge=0, le=TERABYTE_MB)] = 0.0
+    """A worker whose processes together hold more memory than this is ended. 0: no limit."""
+    min_free_memory_mb: Annotated[float, Meta(ge=0, le=TERABYTE_MB)] = 256.0
+    """Nothing is launched while less memory than this is free. 0: do not look."""
+    min_free_disk_mb: Annotated[float, Meta(ge=0, le=TERABYTE_MB)] = 512.0
+    """Nothing is launched while less disk than this is free. 0: do not look."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings(Settings):
+    """[retry]: what happens after a failed attempt."""
+
+    max_attempts: Annotated[int, Meta(ge=1, le=1000)] = 3
+    """After so many failed attempts a task is failed, and waits for a person."""
+    initial_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 5.0
+    """The wait before the second attempt."""
+    factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
+    """Each further wait is this many times longer."""
+    max_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 120.0
+    """No wait is longer than this."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        if self.max_seconds < self.initial_seconds:
+            yield ("max_seconds",), f"must be at least initial_seconds ({self.initial_seconds:g})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifySettings(Settings):
+    """[verify]: the project's own proof that the work is good."""
+
+    command: str = ""
+    """A shell command, run in the worktree. The attempt fails unless it exits with 0. Empty: none."""
+    timeout_seconds: Annotated[float, Meta(gt=0, le=DAY)] = 600.0
+    """A verify command that takes longer has failed."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        if "\0" in self.command:
+            yield ("command",), "contains a NUL character"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorktreeSettings(Settings):
+    """[worktree]: where workers work and what they find there."""
+
+    base_dir: str = "trees"
+    """The folder of the worktrees, relative to the project root or absolute. orch removes things in
+    there, so it must be a folder of its own."""
+    setup: str = ""
+    """A shell command, run in each new worktree before its worker starts. Empty: none."""
+    teardown: str = ""
+    """A shell command, run in a worktree before it is removed. Empty: none."""
+    copy: tuple[str, ...] = ()
+    """Files and folders, relative to the project root, that are copied into each new worktree."""
+    link: tuple[str, ...] = ()
+    """The same, but as symbolic links: for caches that may be shared."""
+    keep_failed_minutes: Annotated[float, Meta(ge=0, le=36_500 * 24 * 60)] | None = None
+    """Worktrees of failed and blocked tasks are removed after this long, their work saved first.
+    Without it they stay until `orch clean`."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        for key, command in (("setup", self.setup), ("teardown", self.teardown)):
+            if "\0" in command:
+                yield (key,), "contains a NUL character"
+        for key, entries in (("copy", self.copy), ("link", self.link)):
+            for entry in entries:
+                if reason := _misplaced(entry):
+                    yield (key,), f"{entry!r} {reason}"
+        for entry in sorted(set(self.copy) & set(self.link)):
+            yield ("link",), f"{entry!r} is under copy too"
+
+
+def _misplaced(entry: str) -> str:
+    """Why a path may not be copied or linked into a worktree, or ''."""
+    path = PurePosixPath(entry)
+    if not entry.strip() or "\0" in entry or not path.parts:
+        return "is not the path of a file or folder"
+    if path.is_absolute() or ".." in path.parts:
+        return "must be a path inside the project"
+    if path.parts[0] == DIRECTORY_NAME or ".git" in (part.casefold() for part in path.parts):
+        return "belongs to git or to orch itself"
+    return ""

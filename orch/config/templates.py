@@ -1,0 +1,68 @@
+"""The files that `orch init` writes."""
+
+DEFAULT_CONFIG = '''\
+# The settings of orch for this repository. Everything that is not here has its default;
+# the README of orch lists every key, and `orch config check` finds mistakes.
+
+[coordinator]
+max_concurrent_workers = 3
+
+[agent]
+default = "example"
+
+# An agent is any program that reads its task on standard input (it is in the file $ORCH_PROMPT_FILE
+# too), works in the folder it is started in, and commits. This one is no intelligence at all: it
+# writes its task into a file and commits that, so that you can see a task go all the way.
+[agents.example]
+kind = "command"
+command = ["sh", "-c", """
+cat "$ORCH_PROMPT_FILE" > "$ORCH_TASK_ID.md" &&
+git add -- "$ORCH_TASK_ID.md" &&
+git commit --quiet -m "$ORCH_TASK_ID: written down by the example agent"
+"""]
+
+# Then put your own agent in its place. A coding agent on the command line is started like this (say
+# default = "claude" above); what it may do without asking is decided by its own options.
+#
+# [agents.claude]
+# kind = "command"
+# command = ["claude", "-p", "--permission-mode", "acceptEdits", "--allowedTools", "Bash(git:*)"]
+#
+# To try another command once, without changing this file:
+#     AGENT_COMMAND='my-agent --yes' orch run
+
+# The project's own proof that the work is good: it runs in the worktree after the agent, and the
+# attempt fails unless it exits with 0.
+# [verify]
+# command = "make test"
+'''
+
+DEFAULT_TASKS = """\
+# Tasks
+
+<!--
+Each task is one line. orch takes the most urgent one that is ready, gives it a worktree, a branch
+and an agent, and writes the result back here. Edit this file whenever you like, also while orch
+runs: add, reorder, delete (that stops a worker; its work is saved), or change a mark by hand.
+
+    [] Fix the crash on an empty file             a task; orch gives it an id, such as t-1
+    [] t-2: Describe the options {p0}             p0 is the most urgent, p9 the least, p2 the default
+    [] t-3: Release {after:t-1, after:t-2}        waits until both are completed
+    [] t-4: Port the parser {agent:example}       done by the agent of that name in config.toml
+       Indented lines under a task are notes. They are given to the agent.
+    [-] t-5: Not now                              skipped until the mark is [] again
+
+The marks that orch sets: [🟡 worker] active, [✅ commit, worker] completed, [❌ worker] failed,
+[⏰ worker] blocked. Change a failed or blocked one back to [] and it is tried again.
+-->
+
+## Pending
+
+## Active
+
+## Completed Today
+
+## Failed
+
+## Blocked
+"""

@@ -1,0 +1,107 @@
+"""Slow calls, off the thread that owns the state."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from orch.core.actions import Action, Failure, Result, Verify
+from orch.errors import OrchError, PermanentError, TransientError
+
+log = logging.getLogger(__name__)
+
+THREADS = 4
+"""Git, the forge and the disk at the same time; verify commands have threads of their own."""
+
+Work = Callable[[], object]
+
+
+def perform(action: Action, work: Work) -> Result:
+    """Do an action now; whatever goes wrong becomes its failure, so that it is decided on."""
+    try:
+        return Result(action, work())
+    except TransientError as error:
+        return Result(action, failure=Failure(str(error), retry_after=error.retry_after))
+    except PermanentError as error:
+        return Result(action, failure=Failure(str(error), permanent=True))
+    except (OrchError, OSError) as error:
+        # A full disk, a missing file, no descriptors left: the world, not the code.
+        return Result(action, failure=Failure(str(error)))
+    except Exception as error:
+        log.exception("a bug in %s", type(action).__name__)
+        return Result(action, failure=Failure(f"{type(error).__name__}: {error} (a bug in orch)"))
+
+
+class Background:
+    """Runs actions on daemon threads, those of one task one after the other.
+
+    A thread pool from the standard library would hold up the exit by its slowest call; daemon
+    threads do not. An action that is under way or queued already is not started twice.
+    """
+
+    def __init__(self, post: Callable[[Result], None]) -> None:
+        self._post = post
+        self._changed = threading.Condition()
+        self._queues: dict[str, deque[tuple[Action, Work]]] = {}
+        """By task. The first entry of a queue is under way or waits for a thread."""
+        self._ready: deque[str] = deque()
+        self._idle = 0
+        self._threads = 0
+
+    @property
+    def pending(self) -> int:
+        """How many actions are under way or queued."""
+        with self._changed:
+            return sum(len(queue) for queue in self._queues.values())
+
+    def submit(self, task: str, action: Action, work: Work) -> None:
+        """Have `work` done for `action` after whatever is under way for `task`."""
+        with self._changed:
+            queue = self._queues.setdefault(task, deque())
+            if any(known == action for known, _ in queue):
+                return
+            queue.append((action, work))
+            if len(queue) == 1:
+                self._schedule(task)
+
+    def wait_until_idle(self, timeout: float) -> bool:
+        """Wait for everything under way, at most `timeout` seconds; whether it came to an end."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queues, timeout)
+
+    def _schedule(self, task: str) -> None:
+        """Give the task's first action to a thread. The lock is held."""
+        if isinstance(self._queues[task][0][0], Verify):
+            # It may take many minutes: it must not keep git from the others.
+            threading.Thread(target=self._serve_one, args=(task,), daemon=True, name=f"verify-{task}").start()
+            return
+        self._ready.append(task)
+        if not self._idle and self._threads < THREADS:
+            self._threads += 1
+            name = f"background-{self._threads}"
+            threading.Thread(target=self._serve, daemon=True, name=name).start()
+        self._changed.notify_all()
+
+    def _serve(self) -> None:
+        while True:
+            with self._changed:
+                while not self._ready:
+                    self._idle += 1
+                    self._changed.wait()
+                    self._idle -= 1
+                task = self._ready.popleft()
+            self._serve_one(task)
+
+    def _serve_one(self, task: str) -> None:
+        with self._changed:
+            action, work = self._queues[task][0]
+        result = perform(action, work)
+        with self._changed:
+            queue = self._queues[task]
+            queue.popleft()
+            if queue:
+                self._schedule(task)
+            else:
+                del self._queues[task]
+                self._changed.notify_all()
+        self._post(result)

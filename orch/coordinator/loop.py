@@ -1,0 +1,193 @@
+"""The loop: observe, decide, act, record, wait."""
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orch.coordinator.act import act
+from orch.coordinator.background import Background
+from orch.coordinator.mailbox import Mailbox
+from orch.coordinator.observe import observe
+from orch.coordinator.record import make_snapshot, record
+from orch.core.decide import decide, is_drained, is_idle, unstartable
+from orch.core.model import OutcomeKind, Phase, Policy
+from orch.core.metrics import Metrics
+from orch.core.state import Signalled, Snapshot, State, Wake
+from orch.errors import OrchError, PermanentError
+from orch.ports import Ports
+
+log = logging.getLogger(__name__)
+
+SHOW_SECONDS = 1.0
+"""While someone looks on, what the workers are doing is shown this often."""
+LEAVE_SECONDS = 5.0
+"""A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a configuration comes to; made anew by SIGHUP."""
+
+    ports: Ports
+    policy: Policy
+    files: tuple[Path, ...] = ()
+    """Files whose saving wakes the coordinator."""
+    folders: tuple[Path, ...] = ()
+    """Folders in which anything new wakes the coordinator."""
+
+
+def recover(ports: Ports, policy: Policy) -> State:
+    """What the coordinator knows at its start, from what lies on disk."""
+    runs = dict(ports.runs.load())
+    for name, run in runs.items():
+        if run.phase is Phase.RUNNING:
+            # The active mark is written before the launch: another mark is a person's edit.
+            runs[name] = run.evolve(marked=True)
+        elif run.phase is Phase.CLAIMING:
+            runs[name] = run.evolve(retry_at=0.0)
+    now = ports.clock.now()
+    trees = {}
+    for name in ports.worktrees.list():
+        last = runs.get(name)
+        outcome = last.outcome if last else None
+        if outcome is None or outcome.retry_at is not None:
+            continue
+        if outcome.kind is OutcomeKind.COMPLETED:
+            trees[name] = now
+        elif policy.keep_failed_seconds is not None:
+            trees[name] = outcome.ended_at + policy.keep_failed_seconds
+    return State(
+        runs=runs,
+        live=frozenset(name for name, run in runs.items() if run.live),
+        trees=trees,
+        paused=ports.requests.paused(),
+        metrics=ports.metrics.read() or Metrics(),
+    )
+
+
+def tick(
+    ports: Ports,
+    state: State,
+    wakes: tuple[Wake, ...],
+    policy: Policy,
+    background: Background,
+    post: Callable[[Wake], None],
+) -> tuple[State, float]:
+    """One turn. Gives the next state and when to look again at the latest (seconds since the epoch)."""
+    decision = decide(state, observe(ports, state, wakes), policy)
+    act(ports, decision.actions, background, post)
+    return decision.state, decision.wake_at
+
+
+class Coordinator:
+    """Runs the loop until it is told to end."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        presence: AbstractContextManager[object],
+        reload: Callable[[], Setup],
+        mailbox: Mailbox,
+        on_snapshot: Callable[[Snapshot], None] | None = None,
+    ) -> None:
+        """`presence` is the project's lock and pid file; `reload` reads the configuration again.
+
+        `on_snapshot` is called from the loop after each turn; it must be quick.
+        """
+        self._setup = setup
+        self._presence = presence
+        self._reload = reload
+        self._mailbox = mailbox
+        self._on_snapshot = on_snapshot
+        self._background = Background(mailbox.post)
+        self._started_at = setup.ports.clock.now()
+        self._interrupted = False
+
+    def run(self, *, until_idle: bool = False) -> int:
+        """Work on the queue until drained, or until idle. Gives the exit code: 0, or 130 after ^C.
+
+        Raises ConfigError where another coordinator holds the lock, and PermanentError where idle
+        means that tasks are left whose agent cannot be started.
+        """
+        state = self._loop(lambda state: until_idle and is_idle(state, self._setup.policy))
+        left = unstartable(state, self._setup.policy)
+        if left and not state.draining:
+            name, problem = next(iter(left.items()))
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            raise PermanentError(f"{name}{more} could not be started: {problem}")
+        return 128 + signal.SIGINT if self._interrupted else 0
+
+    def finish_stops(self, tasks: Collection[str]) -> None:
+        """Carry out the stops that were asked for while no coordinator ran, and launch nothing."""
+        self._setup = replace(self._setup, policy=self._setup.policy.evolve(max_concurrent_workers=0))
+        self._loop(lambda state: _are_stopped(state, tasks))
+
+    def _loop(self, done: Callable[[State], bool]) -> State:
+        # Handlers first: whoever reads the pid may send a signal at once.
+        with self._mailbox, self._presence:
+            self._watch()
+            state = recover(self._setup.ports, self._setup.policy)
+            wakes: tuple[Wake, ...] = ()
+            while True:
+                self._interrupted |= Signalled(signal.SIGINT) in wakes
+                if self._reload_if_asked(wakes):
+                    state = state.evolve(document=None)  # It is read anew under the new settings.
+                before, setup = state, self._setup
+                state, wake_at = tick(
+                    setup.ports, state, wakes, setup.policy, self._background, self._mailbox.post
+                )
+                self._show(before, state)
+                if not self._mailbox.waiting and not self._background.pending and done(state):
+                    break
+                if is_drained(state, setup.policy):
+                    self._leave()
+                    break
+                timeout = wake_at - setup.ports.clock.now()
+                if self._on_snapshot is not None and state.live:
+                    timeout = min(timeout, SHOW_SECONDS)
+                wakes = self._mailbox.wait(timeout)
+            return state
+
+    def _watch(self) -> None:
+        self._mailbox.watch(self._setup.files, self._setup.folders)
+
+    def _reload_if_asked(self, wakes: tuple[Wake, ...]) -> bool:
+        if Signalled(signal.SIGHUP) not in wakes:
+            return False
+        try:
+            self._setup = self._reload()
+        except OrchError as error:
+            log.error("config.toml was not reloaded, the last good one stays: %s", error)
+            return False
+        self._watch()
+        log.info("config.toml was reloaded")
+        return True
+
+    def _show(self, before: State, state: State) -> None:
+        """Write and show the state; a full disk must not end the loop."""
+        ports = self._setup.ports
+        snapshot = make_snapshot(
+            ports, state, self._setup.policy, pid=os.getpid(), started_at=self._started_at
+        )
+        try:
+            record(ports, before, state, snapshot)
+        except (OrchError, OSError) as error:
+            log.warning("metrics.json was not written: %s", error)
+        if self._on_snapshot is not None:
+            self._on_snapshot(snapshot)
+
+    def _leave(self) -> None:
+        """Let what is under way come to its end, for a while; the next start does the rest."""
+        if not self._background.wait_until_idle(LEAVE_SECONDS):
+            log.warning("left git or the forge in the middle; the next start goes on from there")
+
+
+def _are_stopped(state: State, tasks: Collection[str]) -> bool:
+    if state.requests:
+        return False
+    return not any(name in state.live or name in state.plan.active for name in tasks)

@@ -1,0 +1,219 @@
+"""The one place where the coordinator waits: for signals, saved files, results and time."""
+
+import selectors
+import signal
+import socket
+from collections import deque
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from orch.core.state import Look, Signalled, Wake
+
+try:
+    from inotify_simple import INotify, flags  # type: ignore[import-untyped]
+except ImportError:  # Only Linux has it; elsewhere the files are looked at.
+    INotify = None
+
+SIGNALS = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+"""What the coordinator listens to (design section 4)."""
+
+POLL_SECONDS = 0.05
+"""Without inotify the watched files are looked at this often: a save is acted on within 100 ms."""
+
+_POSTED = b"\0"
+"""A byte that is no signal number: something lies in the queue."""
+
+Stamp = tuple[int, int, int] | None
+"""(inode, mtime_ns, size) of a file, None while it is not there."""
+
+
+class Mailbox:
+    """Collects wakes from anywhere and hands them to the one thread that waits."""
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._receiver, selectors.EVENT_READ)
+        self._posted: deque[Wake] = deque()
+        self._watcher: _Watcher | None = None
+        self._handlers: dict[signal.Signals, object] = {}
+        self._previous_fd = -1
+
+    def __enter__(self) -> Self:
+        """Install the signal handlers. Call it from the main thread."""
+        # Handlers do nothing; the byte that the interpreter writes is the message.
+        for number in SIGNALS:
+            self._handlers[number] = signal.signal(number, _ignore)
+        self._previous_fd = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Put the handlers back and close everything."""
+        signal.set_wakeup_fd(self._previous_fd)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptors. Later posts are lost."""
+        if self._watcher is not None:
+            self._watcher.close()
+        self._selector.close()
+        self._receiver.close()
+        self._sender.close()
+
+    def post(self, wake: Wake) -> None:
+        """Leave a wake, from any thread."""
+        self._posted.append(wake)
+        self._ring()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a posted wake has not been taken yet."""
+        return bool(self._posted)
+
+    def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
+        """Wake up when one of `files` is saved, or when anything appears in one of `folders`."""
+        if self._watcher is None:
+            self._watcher = _Watcher.make()
+            if self._watcher.descriptor is not None:
+                self._selector.register(self._watcher.descriptor, selectors.EVENT_READ)
+        self._watcher.watch(files, folders)
+
+    def wait(self, timeout: float) -> tuple[Wake, ...]:
+        """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up."""
+        slice_seconds = timeout
+        if self._watcher is not None and self._watcher.descriptor is None:
+            slice_seconds = min(timeout, POLL_SECONDS)
+        left = max(0.0, timeout)
+        while True:
+            self._selector.select(min(left, max(0.0, slice_seconds)))
+            wakes = [*self._take_signals(), *self._take_posted()]
+            if self._watcher is not None:
+                wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
+            left -= slice_seconds
+            if wakes or left <= 0:
+                return tuple(wakes)
+
+    def _take_signals(self) -> list[Wake]:
+        data = b""
+        while True:
+            try:
+                chunk = self._receiver.recv(4096)
+            except BlockingIOError:
+                break
+            data += chunk
+        # SIGCHLD is only a look; the others are counted, because two SIGTERM mean more than one.
+        wakes: list[Wake] = [Signalled(number) for number in data if number not in (0, signal.SIGCHLD)]
+        if signal.SIGCHLD in data:
+            wakes.append(Look("SIGCHLD"))
+        return wakes
+
+    def _take_posted(self) -> list[Wake]:
+        taken = []
+        while self._posted:
+            taken.append(self._posted.popleft())
+        return taken
+
+    def _ring(self) -> None:
+        try:
+            self._sender.send(_POSTED)
+        except BlockingIOError:
+            return  # The bell is full of rings already: the waiter will look.
+        except OSError:
+            if self._sender.fileno() != -1:
+                raise
+            # A background thread outlived the mailbox: nobody waits for its result any more.
+
+
+class _Watcher:
+    """Tells which watched files have changed, by looking at them."""
+
+    descriptor: int | None = None
+
+    def __init__(self) -> None:
+        self._stamps: dict[Path, Stamp] = {}
+
+    @staticmethod
+    def make() -> "_Watcher":
+        """The best watcher that this system has."""
+        if INotify is None:
+            return _Watcher()
+        try:
+            return _InotifyWatcher()
+        except OSError:
+            # The limit of inotify instances of this user is reached: looking works as well.
+            return _Watcher()
+
+    def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
+        self._stamps = {path: _stamp(path) for path in (*files, *folders)}
+
+    def changed(self) -> list[str]:
+        now: Mapping[Path, Stamp] = {path: _stamp(path) for path in self._stamps}
+        names = [path.name for path, stamp in now.items() if stamp != self._stamps[path]]
+        self._stamps = dict(now)
+        return names
+
+    def close(self) -> None:
+        self._stamps = {}
+
+
+class _InotifyWatcher(_Watcher):
+    """Is told by the kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inotify = INotify()
+        self.descriptor = self._inotify.fileno()
+        self._names: dict[int, frozenset[str] | None] = {}
+
+    def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
+        wanted: dict[Path, set[str] | None] = {}
+        for path in files:
+            # Of a symbolic link both the link and what it means are watched.
+            for each in {path, path.resolve()}:
+                names = wanted.setdefault(each.parent, set())
+                if names is not None:
+                    names.add(each.name)
+        wanted.update(dict.fromkeys(folders))
+        mask = (
+            flags.MODIFY
+            | flags.CLOSE_WRITE
+            | flags.MOVED_TO
+            | flags.MOVED_FROM
+            | flags.CREATE
+            | flags.DELETE
+            | flags.ATTRIB
+        )
+        for folder, names in wanted.items():
+            number = self._inotify.add_watch(str(folder), mask)
+            self._names[number] = None if names is None else frozenset(names)
+
+    def changed(self) -> list[str]:
+        names: dict[str, None] = {}
+        for event in self._inotify.read(timeout=0):
+            known = self._names.get(event.wd, frozenset())
+            if known is None or event.name in known:
+                names[event.name] = None
+        return list(names)
+
+    def close(self) -> None:
+        self._inotify.close()
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """Let the wakeup descriptor speak."""

@@ -1,0 +1,61 @@
+"""Shows what the coordinator knows: the snapshot, metrics.json, the log."""
+
+import logging
+
+from orch.core.decide import unstartable
+from orch.core.metrics import Event
+from orch.core.model import Policy, Run
+from orch.core.state import Snapshot, State
+from orch.ports import Ports
+
+log = logging.getLogger(__name__)
+
+LEVELS = {
+    "failed": logging.WARNING,
+    "blocked": logging.WARNING,
+    "error": logging.ERROR,
+    "health": logging.ERROR,
+}
+
+
+def make_snapshot(
+    ports: Ports, state: State, policy: Policy, *, pid: int = 0, started_at: float = 0.0
+) -> Snapshot:
+    """An immutable picture of a state. `pid` and `started_at` are the coordinator's, 0 for none."""
+    return Snapshot(
+        at=ports.clock.now(),
+        document=state.document,
+        runs=state.runs,
+        metrics=state.metrics,
+        health=state.health,
+        paused=state.paused,
+        draining=state.draining > 0,
+        pid=pid,
+        started_at=started_at,
+        max_workers=policy.max_concurrent_workers,
+        waiting={**state.plan.waiting, **unstartable(state, policy)},
+        notices=tuple(state.notices.values()),
+        activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
+    )
+
+
+def _activity(ports: Ports, run: Run) -> str:
+    agent = ports.agents.get(run.claim.agent)
+    return agent.activity(ports.runs.directory(run.key)) if agent else ""
+
+
+def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:
+    """Write metrics.json and log what has happened since `before`."""
+    known = before.metrics.history
+    for event in _new(known[-1] if known else None, state.metrics.history):
+        context = {"task": event.task, "run": event.attempt or ""}
+        log.log(LEVELS.get(event.kind, logging.INFO), "%s %s", event.kind, event.message, extra=context)
+    ports.metrics.write(snapshot)
+
+
+def _new(last: Event | None, history: tuple[Event, ...]) -> tuple[Event, ...]:
+    """The part of the history after the event that was the last one before."""
+    for place in range(len(history) - 1, -1, -1):
+        if history[place] is last:
+            return history[place + 1 :]
+    return history

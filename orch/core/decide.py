@@ -1,0 +1,125 @@
+"""What follows from what is known and what was seen. Pure: the same input gives the same decision."""
+
+from typing import cast
+
+from orch.core.actions import Dismiss, Poll, Remove, Result, SavePause, WriteTasks
+from orch.core.draft import Draft
+from orch.core.model import BEFORE_LAUNCH, Drain, Phase, Policy, PullRequest
+from orch.core.rules import admit, control, edits, health, progress
+from orch.core.state import Decision, Seen, State
+
+WRITE_RETRY_SECONDS = 1.0
+"""tasks.md could not be written (a full disk, a lock): try again after this."""
+LAST_SIGNAL = 3
+"""So many SIGTERM or SIGINT end orch whatever is left to be done; the next start goes on from there."""
+REMOVE_RETRY_SECONDS = 60.0
+"""A worktree could not be removed: try again after this."""
+
+
+def decide(state: State, seen: Seen, policy: Policy) -> Decision:
+    """The next state, the actions that lead on, and when to look again at the latest.
+
+    Level-based: it needs no history of events, only what is. Deciding again on the result of its own
+    successful actions yields no action.
+    """
+    draft = Draft(state, seen, policy)
+    draft.change(resources=seen.resources, agent_problems=seen.agent_problems)
+    admit.read_queue(draft)
+    control.take_signals(draft)
+    for result in seen.results:
+        _take_result(draft, result)
+    for name in sorted(draft.live):
+        if draft.runs[name].phase is Phase.RUNNING:
+            progress.take_probe(draft, draft.runs[name])
+    control.take_requests(draft)
+    edits.reconcile(draft)
+    for name in sorted(draft.live):
+        progress.keep_deadlines(draft, draft.runs[name])
+    health.assess_health(draft)
+    admit.start_tasks(draft)
+    health.remove_trees(draft)
+    _poll_forge(draft)
+    draft.wake(seen.now + policy.poll_interval)
+    return draft.decision()
+
+
+def is_idle(state: State, policy: Policy) -> bool:
+    """Whether nothing is active and nothing pending can start without a person.
+
+    A paused fleet is not idle: it will go on when it is resumed.
+    """
+    if state.document is None or state.live or state.trees or state.requests or state.plan.active:
+        return False
+    if state.document.unnamed:
+        return False
+    return len(unstartable(state, policy)) == len(state.plan.ready)
+
+
+def unstartable(state: State, policy: Policy) -> dict[str, str]:
+    """The ready tasks whose agent cannot be started without a person, and why."""
+    found = {}
+    for name in state.plan.ready:
+        task = state.document.tasks.get(name) if state.document else None
+        problem = admit.agent_problem(task, policy, state.agent_problems) if task else ""
+        if problem:
+            found[name] = problem
+    return found
+
+
+def is_drained(state: State, policy: Policy) -> bool:
+    """Whether a coordinator that was told to end may end now."""
+    if not state.draining:
+        return False
+    if state.draining >= LAST_SIGNAL or (state.draining == 1 and policy.drain is Drain.LEAVE):
+        return True
+    unwritten = set(state.plan.active) - state.live
+    return not unwritten and all(state.runs[name].phase in BEFORE_LAUNCH for name in state.live)
+
+
+def _take_result(draft: Draft, result: Result) -> None:
+    action, failure = result.action, result.failure
+    match action:
+        case WriteTasks():
+            if failure is not None:
+                draft.change(retry_writes_at=draft.now + WRITE_RETRY_SECONDS)
+                draft.wake(draft.now + WRITE_RETRY_SECONDS)
+            elif result.value is draft.before.document:
+                # Nothing could be changed (a person was quicker): do not write in a circle.
+                draft.change(retry_writes_at=draft.now + WRITE_RETRY_SECONDS)
+            draft.notice("tasks.md", failure.message if failure else None)
+        case Remove(task):
+            if failure is not None:
+                draft.count(worktree_errors=1)
+                draft.note("error", failure.message, task=task)
+                if not failure.permanent:
+                    at = draft.now + (failure.retry_after or REMOVE_RETRY_SECONDS)
+                    draft.change(trees={**draft.state.trees, task: at})
+            elif result.value:
+                draft.note("saved", f"uncommitted work is kept in {result.value}", task=task)
+        case Poll():
+            if failure is not None:
+                draft.count(github_api_errors=1)
+                draft.note("error", failure.message)
+            else:
+                edits.take_pulls(draft, cast("tuple[PullRequest, ...]", result.value))
+        case SavePause(reason):
+            draft.notice("pause", failure.message if failure else None)
+            if failure is not None:
+                draft.change(retry_writes_at=draft.now + WRITE_RETRY_SECONDS)
+                draft.wake(draft.now + WRITE_RETRY_SECONDS)
+            else:
+                draft.change(pause_saved=reason == draft.state.paused)
+        case Dismiss():
+            draft.notice("requests", failure.message if failure else None)
+        case _:
+            progress.take_result(draft, result)
+
+
+def _poll_forge(draft: Draft) -> None:
+    """Ask for merged pull requests, as long as one is open."""
+    if not draft.state.plan.unmerged or draft.state.draining:
+        return
+    due = draft.state.polled_at + draft.policy.poll_interval
+    if draft.now >= due:
+        draft.change(polled_at=draft.now)
+        draft.act(Poll())

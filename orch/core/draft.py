@@ -1,0 +1,103 @@
+"""The state while it is being decided on. Rules read what was seen and change the draft. Pure."""
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from orch.core.actions import Action, Change, WriteTasks
+from orch.core.metrics import Event
+from orch.core.model import Policy, Run, RunKey, Task
+from orch.core.state import Decision, Seen, State
+
+
+class Draft:
+    """Collects what the rules decide; `decision()` closes it."""
+
+    def __init__(self, state: State, seen: Seen, policy: Policy) -> None:
+        self.before = state
+        self.state = state
+        self.seen = seen
+        self.policy = policy
+        self.now = seen.now
+        self.runs: dict[str, Run] = dict(state.runs)
+        self.live: set[str] = set(state.live)
+        self.actions: list[Action] = []
+        self.changes: list[Change] = []
+        self.wake_at = math.inf
+        self._moved = False
+        self._zone = timezone(timedelta(seconds=seen.utc_offset)) if seen.utc_offset else UTC
+
+    def change(self, **fields: Any) -> None:
+        """Change fields of the state."""
+        self.state = self.state.evolve(**fields)
+
+    def put(self, run: Run) -> Run:
+        """Keep a changed run."""
+        self.runs[run.key.task] = run
+        (self.live.add if run.live else self.live.discard)(run.key.task)
+        self._moved = True
+        return run
+
+    def run(self, key: RunKey) -> Run | None:
+        """The run of that very attempt, if it is still live."""
+        run = self.runs.get(key.task)
+        return run if run is not None and run.key == key and run.live else None
+
+    def task(self, name: str) -> Task | None:
+        """The task's line as last seen."""
+        document = self.state.document
+        return document.tasks.get(name) if document else None
+
+    def act(self, action: Action) -> None:
+        """Ask for an action."""
+        self.actions.append(action)
+
+    def write(self, change: Change) -> None:
+        """Ask for a change to tasks.md."""
+        self.changes.append(change)
+
+    def wake(self, at: float) -> None:
+        """Look again at `at` (seconds since the epoch) at the latest."""
+        self.wake_at = min(self.wake_at, at)
+
+    def note(self, kind: str, message: str, run: RunKey | None = None, *, task: str = "") -> None:
+        """Put an event into the history."""
+        name, attempt = (run.task, run.attempt) if run else (task, 0)
+        event = Event(at=self.now, kind=kind, message=message, task=name, attempt=attempt)
+        self.change(metrics=self.state.metrics.note(event))
+
+    def count(self, **amounts: int) -> None:
+        """Add to counters of the metrics."""
+        metrics = self.state.metrics
+        self.change(metrics=metrics.evolve(**{k: getattr(metrics, k) + n for k, n in amounts.items()}))
+
+    def notice(self, about: str, message: str | None) -> None:
+        """Show `message` until it is taken back with None."""
+        notices = dict(self.state.notices)
+        if notices.get(about) == message:
+            return
+        if message is None:
+            del notices[about]
+        else:
+            notices[about] = message
+        self.change(notices=notices)
+
+    def stamp(self, at: float) -> str:
+        """A time as people read it in tasks.md: local, to the second."""
+        return datetime.fromtimestamp(at, self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    @property
+    def today(self) -> str:
+        """The local date, YYYY-MM-DD."""
+        return self.stamp(self.now)[:10]
+
+    def decision(self) -> Decision:
+        """Close the draft."""
+        if self.changes:
+            if self.now >= self.state.retry_writes_at:
+                self.act(WriteTasks(tuple(self.changes)))
+            else:
+                self.wake(self.state.retry_writes_at)
+        if self._moved:
+            self.change(runs=self.runs, live=frozenset(self.live))
+        return Decision(self.state, tuple(self.actions), self.wake_at)

@@ -1,0 +1,149 @@
+"""What follows from tasks.md alone: which tasks could start, which wait, and for what. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orch.core.model import Status, Task
+from orch.core.tasks_md import Document
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The queue in the order in which it would be worked on."""
+
+    ready: tuple[str, ...] = ()
+    """Pending tasks whose dependencies are met: by priority, then by place in the file."""
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Pending tasks whose dependencies are not met, and why."""
+    stuck: frozenset[str] = frozenset()
+    """Those of them that nothing under way can free."""
+    active: tuple[str, ...] = ()
+    """Tasks with an active mark."""
+    unmerged: tuple[str, ...] = ()
+    """Completed tasks with a pull request that is not yet known to be merged."""
+
+
+def make_plan(document: Document, unblock_on: str) -> Plan:
+    """Sort the tasks of a document. `unblock_on` is `completed` or `merged`.
+
+    Costs time in proportion to the document: call it when the document has changed.
+    """
+    ready: list[Task] = []
+    dependent: list[Task] = []
+    active: list[str] = []
+    unmerged: list[str] = []
+    for task in document.tasks.values():
+        match task.mark.status:
+            case Status.PENDING:
+                (dependent if task.after else ready).append(task)
+            case Status.ACTIVE:
+                active.append(task.id)
+            case Status.COMPLETED if "PR" in task.fields and "Merged" not in task.fields:
+                unmerged.append(task.id)
+            case _:
+                pass
+    waiting: dict[str, str] = {}
+    parents: dict[str, tuple[str, ...]] = {}
+    if dependent:
+        resolve = _Resolver(document.tasks)
+        for task in dependent:
+            unmet = []
+            reasons = []
+            for name in task.after:
+                parent = resolve(name)
+                reason = _unmet(name, parent, unblock_on)
+                if reason:
+                    reasons.append(reason)
+                    unmet.append(parent.id if parent else "")
+            if reasons:
+                waiting[task.id] = "; ".join(reasons)
+                parents[task.id] = tuple(unmet)
+            else:
+                ready.append(task)
+    for cycle in _cycles(parents):
+        text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
+        waiting.update(dict.fromkeys(cycle, text))
+    order = sorted(range(len(ready)), key=lambda place: (ready[place].priority, ready[place].line))
+    startable = {*active, *(task.id for task in ready)}
+    return Plan(
+        ready=tuple(ready[place].id for place in order),
+        waiting=waiting,
+        stuck=_stuck(parents, startable),
+        active=tuple(active),
+        unmerged=tuple(unmerged),
+    )
+
+
+def _unmet(name: str, parent: Task | None, unblock_on: str) -> str:
+    """Why a parent does not free its dependents yet, '' if it does."""
+    if parent is None:
+        return f"waits for {name}, which is not in tasks.md"
+    match parent.mark.status:
+        case Status.COMPLETED if unblock_on == "completed" or "Merged" in parent.fields:
+            return ""
+        case Status.COMPLETED:
+            return f"waits for {parent.id} to be merged"
+        case Status.FAILED | Status.BLOCKED | Status.SKIPPED as status:
+            return f"waits for {parent.id}, which is {status}"
+        case _:
+            return f"waits for {parent.id}"
+
+
+class _Resolver:
+    """Finds the task that `after:` means: a full id, or a bare number if it is unambiguous."""
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = tasks
+        self._numbers: dict[str, list[Task]] | None = None
+
+    def __call__(self, name: str) -> Task | None:
+        if name in self._tasks:
+            return self._tasks[name]
+        if not name.isdecimal():
+            return None
+        if self._numbers is None:
+            self._numbers = {}
+            for task in self._tasks.values():
+                self._numbers.setdefault(task.id.rpartition("-")[2].lstrip("0"), []).append(task)
+        found = self._numbers.get(name.lstrip("0"), [])
+        return found[0] if len(found) == 1 else None
+
+
+def _cycles(parents: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, ...]]:
+    """Every dependency cycle once, without recursion: a chain may be as long as the file."""
+    done: set[str] = set()
+    for root in parents:
+        path: list[str] = []
+        place: dict[str, int] = {}
+        stack = [iter((root,))]
+        while stack:
+            name = next(stack[-1], None)
+            if name is None:
+                stack.pop()
+                if path:
+                    left = path.pop()
+                    del place[left]
+                    done.add(left)
+            elif name in place:
+                yield tuple(path[place[name] :])
+            elif name in parents and name not in done:
+                place[name] = len(path)
+                path.append(name)
+                stack.append(iter(parents[name]))
+
+
+def _stuck(parents: Mapping[str, tuple[str, ...]], startable: set[str]) -> frozenset[str]:
+    """The waiting tasks that do not become ready even if all that can run is completed."""
+    children: dict[str, list[str]] = {}
+    missing: dict[str, int] = {}
+    for task, names in parents.items():
+        missing[task] = len(names)
+        for name in names:
+            children.setdefault(name, []).append(task)
+    freed = list(startable)
+    while freed:
+        for child in children.get(freed.pop(), ()):
+            missing[child] -= 1
+            if missing[child] == 0:
+                freed.append(child)
+    return frozenset(task for task, count in missing.items() if count)

@@ -1,0 +1,101 @@
+"""Which tasks start now. Pure."""
+
+from collections.abc import Mapping
+
+from orch.core import names
+from orch.core.actions import MakeRun, SetId
+from orch.core.draft import Draft
+from orch.core.graph import make_plan
+from orch.core.model import Claim, Policy, RetryRequest, Run, RunKey, StopRequest, Task
+
+SETTLE_SECONDS = 1.0
+"""An unterminated last line may still be being typed: it starts after this (design section 6)."""
+
+
+def read_queue(draft: Draft) -> None:
+    """Take in the document if it is another than the last one, and name what has no id."""
+    document = draft.seen.document
+    if document is None:
+        return
+    if document is not draft.before.document:
+        plan = make_plan(document, draft.policy.unblock_on)
+        queued = {name: draft.before.queued.get(name, draft.now) for name in plan.ready}
+        draft.change(document=document, plan=plan, queued=queued)
+    used: list[str] = []
+    for task in document.unnamed:
+        if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
+            draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
+            continue
+        # The ids of a whole paste are counted up from one search for the highest.
+        used = [names.next_id(used or (*document.tasks, *draft.runs))]
+        draft.write(SetId(task.text, task.line, used[0]))
+
+
+def start_tasks(draft: Draft) -> None:
+    """Claim a run for each task that may start, while there is room."""
+    room = draft.policy.max_concurrent_workers - len(draft.live)
+    if room <= 0 or not may_launch(draft):
+        return
+    retries = {r.task: r for r in draft.state.requests if isinstance(r, RetryRequest)}
+    held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
+    for name in draft.state.plan.ready:
+        task = draft.task(name)
+        last = draft.runs.get(name)
+        if task is None or name in held or (last is not None and last.live):
+            continue
+        if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
+            draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
+            continue
+        if agent_problem(task, draft.policy, draft.seen.agent_problems):
+            continue
+        outcome = last.outcome if last else None
+        if name not in retries and outcome and outcome.retry_at is not None and outcome.retry_at > draft.now:
+            draft.wake(outcome.retry_at)
+            continue
+        _claim(draft, task, last, retries.get(name))
+        room -= 1
+        if room == 0:
+            return
+
+
+def may_launch(draft: Draft) -> bool:
+    """Whether anything at all may be launched now; a lack of resources becomes a notice."""
+    state, policy, resources = draft.state, draft.policy, draft.seen.resources
+    lacks = []
+    disk, memory = resources.free_disk_mb, resources.free_memory_mb
+    if disk is not None and disk < policy.min_free_disk_mb:
+        lacks.append(f"{disk:.0f} MB of disk free, min_free_disk_mb is {policy.min_free_disk_mb:.0f}")
+    if memory is not None and memory < policy.min_free_memory_mb:
+        lacks.append(f"{memory:.0f} MB of memory free, min_free_memory_mb is {policy.min_free_memory_mb:.0f}")
+    draft.notice("resources", "nothing is launched: " + "; ".join(lacks) if lacks else None)
+    if lacks or state.draining or state.paused is not None or draft.now < state.retry_writes_at:
+        return False
+    return not any(isinstance(r, StopRequest) and not r.task for r in state.requests)
+
+
+def agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> str:
+    """Why the task's agent cannot be started, '' if it can. `problems` is by agent name."""
+    agent = task.agent or policy.default_agent
+    if agent not in policy.agents:
+        return f"there is no [agents.{agent}] in config.toml"
+    return problems.get(agent, "")
+
+
+def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | None) -> None:
+    outcome = last.outcome if last else None
+    goes_on = outcome is not None and outcome.retry_at is not None and request is None
+    key = RunKey(task.id, last.key.attempt + 1 if last else 1)
+    due = outcome.retry_at if outcome and goes_on and outcome.retry_at is not None else 0.0
+    claim = Claim(
+        # The name stays as it was at the first run, whatever the title becomes.
+        branch=last.claim.branch if last else names.branch_name(task.id, task.title),
+        agent=task.agent or draft.policy.default_agent,
+        title=task.title,
+        claimed_at=draft.now,
+        spent=outcome.spent if outcome and goes_on else 0,
+        before="\n".join(filter(None, (outcome.reason, outcome.detail))) if outcome else "",
+        fresh=request is not None and request.fresh,
+        queued_at=max(draft.state.queued.get(task.id, draft.now), due),
+    )
+    draft.put(Run(key, claim))
+    draft.act(MakeRun(key, claim))

@@ -1,0 +1,100 @@
+"""What people ask for: pause, drain, stop, retry. Pure."""
+
+from orch.core.actions import Dismiss, SavePause, SetMark
+from orch.core.draft import Draft
+from orch.core.metrics import Health
+from orch.core.model import (
+    Drain,
+    Mark,
+    OutcomeKind,
+    PauseRequest,
+    Phase,
+    RetryRequest,
+    Status,
+    Stopping,
+    StopRequest,
+)
+from orch.core.rules import edits, progress
+
+BY_SIGNAL = "paused by SIGUSR1"
+
+
+def take_signals(draft: Draft) -> None:
+    """SIGUSR1 toggles the pause; SIGTERM and SIGINT drain, and the second one stops the workers."""
+    seen = draft.seen
+    if seen.toggles % 2:
+        set_paused(draft, BY_SIGNAL if draft.state.paused is None else None)
+    if seen.terminations:
+        draft.change(draining=draft.state.draining + seen.terminations)
+        if draft.before.draining == 0:
+            draft.note("draining", "nothing more is launched")
+    if draft.state.draining > 1 or (draft.state.draining and draft.policy.drain is Drain.STOP):
+        for name in tuple(draft.live):
+            stopping = Stopping("orch was stopped", draft.now, now=True, then=OutcomeKind.INTERRUPTED)
+            progress.stop(draft, draft.runs[name], stopping)
+
+
+def set_paused(draft: Draft, reason: str | None) -> None:
+    """Pause or resume. The action that remembers it is asked for only where something changes."""
+    if (draft.state.paused is None) == (reason is None):
+        return
+    draft.change(paused=reason)
+    if reason is None:
+        # A person has looked: the next bad health is acted on again.
+        draft.change(alarm=Health.OK)
+    draft.note("resumed" if reason is None else "paused", reason or "")
+    _save_pause(draft)
+
+
+def _save_pause(draft: Draft) -> None:
+    draft.change(pause_saved=False)
+    if draft.now >= draft.state.retry_writes_at:
+        draft.act(SavePause(draft.state.paused))
+
+
+def take_requests(draft: Draft) -> None:
+    """Carry out what the command line asked for; a request stays until its effect is on disk."""
+    if not draft.before.pause_saved and not draft.state.pause_saved:
+        _save_pause(draft)  # The disk refused the last time.
+    if draft.seen.requests is not None:
+        draft.change(requests=draft.seen.requests)
+    for request in draft.state.requests:
+        match request:
+            case PauseRequest(paused, reason):
+                set_paused(draft, (reason or "paused by orch pause") if paused else None)
+                if draft.state.pause_saved and (draft.before.paused is not None) == paused:
+                    draft.act(Dismiss(request))
+            case StopRequest():
+                _take_stop(draft, request)
+            case RetryRequest():
+                _take_retry(draft, request)
+
+
+def _take_stop(draft: Draft, request: StopRequest) -> None:
+    names = [request.task] if request.task else sorted(draft.live)
+    stopping = Stopping(request.reason, draft.now, now=request.now)
+    live = [name for name in names if name in draft.live]
+    for name in live:
+        progress.stop(draft, draft.runs[name], stopping)
+    task = draft.task(request.task)
+    if not live and task is not None and task.mark.status is Status.PENDING:
+        fields = (
+            ("Blocked", draft.stamp(draft.now)),
+            ("Reason", " ".join(request.reason.split())),
+            ("Retry at", None),
+        )
+        draft.write(SetMark(task.id, task.mark, Mark(Status.BLOCKED), fields))
+    elif not live and (task is None or task.mark.status is not Status.ACTIVE):
+        draft.act(Dismiss(request))
+
+
+def _take_retry(draft: Draft, request: RetryRequest) -> None:
+    task = draft.task(request.task)
+    if draft.state.document is None:
+        return
+    if task is None or request.task in draft.live:
+        # Its run directory is there (admit has seen the request), or there is nothing to retry.
+        if task is None or draft.runs[request.task].phase is not Phase.CLAIMING:
+            draft.act(Dismiss(request))
+    elif task.mark.status not in (Status.PENDING, Status.ACTIVE):
+        edits.take_back(draft, task)

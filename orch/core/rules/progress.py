@@ -1,0 +1,289 @@
+"""Takes each live run one step further: results of actions, probes, deadlines. Pure."""
+
+from collections.abc import Callable
+from typing import cast
+
+from orch.core.actions import (
+    Action,
+    Ask,
+    End,
+    Ensure,
+    Failure,
+    Finish,
+    Inspect,
+    MakeRun,
+    Publish,
+    Result,
+    Start,
+    Sweep,
+    Verify,
+)
+from orch.core.draft import Draft
+from orch.core.model import (
+    BEFORE_LAUNCH,
+    EndReason,
+    Evidence,
+    Exit,
+    Outcome,
+    OutcomeKind,
+    Phase,
+    PullRequest,
+    Run,
+    Stopping,
+)
+from orch.core.rules import complete, retry
+from orch.core.state import Absent, Alive, Ended, Gone
+
+LOOK_AGAIN_SECONDS = 0.25
+"""A launcher that is gone without exit.json is believed to be lost on the second look (design 5)."""
+LOOK_SOON_SECONDS = 0.05
+"""A launcher needs about this long from its start to its run.json."""
+START_SECONDS = 10.0
+"""A launcher that has published nothing for this long is started again; run.json fences the two."""
+LAUNCH_TRIES = 3
+"""So often a worktree or a launch is tried before the task gives its place to another one."""
+SWEEP_MARGIN_SECONDS = 15.0
+"""A launcher that has not ended its tree this long after the grace is swept by the coordinator."""
+
+
+def take_result(draft: Draft, result: Result) -> None:
+    """Fold the result of an action on a run into that run."""
+    action = result.action
+    key = action.run.key if isinstance(action, Start | Inspect) else getattr(action, "run", None)
+    run = draft.run(key) if key is not None else None
+    if run is None or _PHASES.get(type(action)) is not run.phase:
+        if run is not None and isinstance(action, Ask | End) and result.failure:
+            draft.note("error", f"could not stop: {result.failure.message}", run.key)
+        return
+    if result.failure is not None:
+        _take_failure(draft, run, action, result.failure)
+        return
+    run = run.evolve(failures=0, retry_at=None)
+    match action:
+        case MakeRun():
+            step(draft, run, Phase.PREPARING)
+        case Ensure():
+            draft.put(run.evolve(phase=Phase.READY))
+        case Start():
+            draft.count(workers_launched=1)
+            wait = max(0.0, draft.now - run.claim.queued_at)
+            metrics = draft.state.metrics
+            draft.change(metrics=metrics.sample(queue_wait=wait))
+            draft.note("launched", f"{run.claim.agent} started as {run.key.worker}", run.key)
+            draft.put(run.evolve(phase=Phase.RUNNING))
+        case Sweep():
+            step(draft, run, Phase.INSPECTING)
+        case Inspect():
+            evidence, pull = cast("tuple[Evidence, PullRequest | None]", result.value)
+            _judge(draft, run.evolve(evidence=evidence, pull=pull))
+        case Verify():
+            ok, tail = cast("tuple[bool, str]", result.value)
+            if run.stopping is not None:
+                _give_up(draft, run, run.stopping)
+            elif ok:
+                step(draft, run, Phase.PUBLISHING)
+            else:
+                reason = "verify failed: " + (tail.strip().splitlines() or ["no output"])[-1]
+                _finish(draft, run, complete.fail(run, draft.policy, draft.now, reason, detail=tail))
+        case Publish():
+            if run.pull is None:
+                draft.count(prs_created=1)
+            run = run.evolve(pull=cast("PullRequest", result.value))
+            _finish(draft, run, complete.conclude(run, OutcomeKind.COMPLETED, draft.now))
+        case Finish():
+            _close(draft, run)
+        case _:
+            raise AssertionError(action)
+
+
+def take_probe(draft: Draft, run: Run) -> None:
+    """Fold what a probe said of a started run into it. A run that could not be probed stays."""
+    match draft.seen.probes.get(run.key):
+        case Alive(process):
+            if run.process != process or run.missing_since is not None:
+                draft.put(run.evolve(process=process, missing_since=None))
+        case Ended(exit, process):
+            step(draft, run.evolve(exit=exit, process=process or run.process), Phase.INSPECTING)
+        case Gone(process):
+            since = draft.now if run.missing_since is None else run.missing_since
+            if draft.now - since < LOOK_AGAIN_SECONDS:
+                draft.put(run.evolve(process=process, missing_since=since))
+                draft.wake(since + LOOK_AGAIN_SECONDS)
+                return
+            lost = Exit(EndReason.LOST, ended_at=draft.now, message="launcher lost")
+            draft.note("error", "the launcher vanished without writing exit.json", run.key)
+            step(draft, run.evolve(exit=lost, process=process), Phase.SWEEPING)
+        case Absent():
+            since = draft.now if run.missing_since is None else run.missing_since
+            if draft.now - since >= START_SECONDS:
+                draft.put(run.evolve(phase=Phase.READY, missing_since=None))
+            else:
+                # Nothing tells when a launcher publishes itself: look after 50, 100, 200 ms ...
+                draft.put(run.evolve(missing_since=since))
+                draft.wake(draft.now + max(LOOK_SOON_SECONDS, draft.now - since))
+        case _:
+            pass
+
+
+def keep_deadlines(draft: Draft, run: Run) -> None:
+    """Repeat a failed step, and drive a wish to stop, when it is time."""
+    if run.stopping is not None and run.phase in BEFORE_LAUNCH:
+        # An action that is under way may still make the directory or the tree: both are harmless.
+        _give_up(draft, run, run.stopping)
+    elif run.stopping is not None and run.phase is Phase.RUNNING and run.process is not None:
+        _drive_stop(draft, run, run.stopping)
+    elif run.retry_at is not None:
+        if draft.now >= run.retry_at:
+            step(draft, run, run.phase)
+        else:
+            draft.wake(run.retry_at)
+
+
+def stop(draft: Draft, run: Run, stopping: Stopping) -> None:
+    """Wish to end a run. The first reason stays; a later wish can only make it quicker."""
+    if run.stopping is not None:
+        if stopping.now and not run.stopping.now:
+            draft.put(run.evolve(stopping=run.stopping.evolve(now=True)))
+        return
+    if run.phase in (Phase.PUBLISHING, Phase.FINISHING, Phase.OVER):
+        return  # The work is done and judged; what is left is to write it down.
+    draft.note("stopping", stopping.reason, run.key)
+    draft.put(run.evolve(stopping=stopping))
+
+
+def step(draft: Draft, run: Run, phase: Phase) -> None:
+    """Enter a phase (or enter it again after a failure) and ask for the action that leaves it."""
+    run = draft.put(run.evolve(phase=phase, retry_at=None))
+    draft.act(_ACTIONS[phase](draft, run))
+
+
+def _judge(draft: Draft, run: Run) -> None:
+    outcome = complete.judge(run, draft.policy, draft.now)
+    if outcome is not None:
+        _finish(draft, run, outcome)
+    else:
+        step(draft, run, Phase.VERIFYING if draft.policy.verify else Phase.PUBLISHING)
+
+
+def _give_up(draft: Draft, run: Run, stopping: Stopping) -> None:
+    _finish(draft, run, complete.conclude(run, stopping.then, draft.now, reason=stopping.reason))
+
+
+def _finish(draft: Draft, run: Run, outcome: Outcome) -> None:
+    step(draft, run.evolve(outcome=outcome), Phase.FINISHING)
+
+
+def _close(draft: Draft, run: Run) -> None:
+    """The outcome is on disk: the run is history, and is counted."""
+    outcome = run.outcome
+    if outcome is None:
+        raise AssertionError(run)
+    draft.put(run.evolve(phase=Phase.OVER, stopping=None))
+    metrics = draft.state.metrics
+    if outcome.started_at:
+        metrics = metrics.sample(duration=max(0.0, outcome.ended_at - outcome.started_at))
+    draft.change(metrics=metrics)
+    draft.count(attempts=1)
+    message = outcome.reason
+    match outcome.kind:
+        case OutcomeKind.COMPLETED:
+            draft.count(workers_completed=1)
+            draft.change(
+                metrics=draft.state.metrics.finished(completed=True),
+                trees={**draft.state.trees, run.key.task: draft.now},
+            )
+            message = f"pull request {outcome.pull.url}" if outcome.pull else ""
+        case OutcomeKind.FAILED:
+            draft.count(workers_failed=1)
+            if outcome.retry_at is None:
+                draft.change(metrics=draft.state.metrics.finished(completed=False))
+        case OutcomeKind.BLOCKED | OutcomeKind.STOPPED:
+            draft.count(workers_blocked=1)
+        case _:
+            pass
+    keep = draft.policy.keep_failed_seconds
+    if keep is not None and outcome.retry_at is None and outcome.kind is not OutcomeKind.COMPLETED:
+        draft.change(trees={**draft.state.trees, run.key.task: draft.now + keep})
+    if outcome.retry_at is not None:
+        message += f"; again at {draft.stamp(outcome.retry_at)}"
+    draft.note(str(outcome.kind), message, run.key)
+
+
+def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> None:
+    """A step did not work: try it again, or give the attempt up where that is pointless."""
+    if isinstance(action, Ensure | Inspect):
+        draft.count(worktree_errors=1)
+    elif isinstance(action, Publish):
+        draft.count(github_api_errors=1)
+    draft.note("error", failure.message, run.key)
+    failures = run.failures + 1
+    run = run.evolve(failures=failures)
+    if failure.permanent and not isinstance(action, MakeRun | Finish):
+        _finish(draft, run, complete.conclude(run, OutcomeKind.FAILED, draft.now, reason=failure.message))
+        return
+    if isinstance(action, Ensure | Start) and failures >= LAUNCH_TRIES:
+        # It must not hold its place for ever, and it is not the task's fault. What a worker has done
+        # is another matter: looking at it, pushing it and writing it down are tried until they work.
+        _finish(draft, run, complete.fail(run, draft.policy, draft.now, failure.message, charged=False))
+        return
+    delay = retry.step_delay(run.key, failures, failure.retry_after)
+    draft.put(run.evolve(retry_at=draft.now + delay))
+    draft.wake(draft.now + delay)
+
+
+def _drive_stop(draft: Draft, run: Run, stopping: Stopping) -> None:
+    policy = draft.policy
+    if stopping.ended_at is not None:
+        deadline = stopping.ended_at + policy.grace_seconds + SWEEP_MARGIN_SECONDS
+        if draft.now < deadline:
+            draft.wake(deadline)
+            return
+        late = Exit(EndReason.STOPPED, ended_at=draft.now, message="the launcher did not end its worker")
+        step(draft, run.evolve(exit=late), Phase.SWEEPING)
+        return
+    deadline = stopping.since + policy.stop_seconds
+    if stopping.now or draft.now >= deadline:
+        draft.put(run.evolve(stopping=stopping.evolve(ended_at=draft.now)))
+        draft.act(End(run.key))
+        draft.wake(draft.now + policy.grace_seconds + SWEEP_MARGIN_SECONDS)
+        return
+    if not stopping.asked:
+        draft.put(run.evolve(stopping=stopping.evolve(asked=True)))
+        draft.act(Ask(run.key, stopping.reason))
+    draft.wake(deadline)
+
+
+def _start(draft: Draft, run: Run) -> Action:
+    task = draft.task(run.key.task)
+    if task is None:
+        raise AssertionError(run)  # start_ready enters STARTING only for a task that is there
+    return Start(run, task)
+
+
+def _finish_action(draft: Draft, run: Run) -> Action:
+    if run.outcome is None:
+        raise AssertionError(run)
+    return Finish(run.key, run.outcome)
+
+
+_ACTIONS: dict[Phase, Callable[[Draft, Run], Action]] = {
+    Phase.CLAIMING: lambda _, run: MakeRun(run.key, run.claim),
+    Phase.PREPARING: lambda _, run: Ensure(run.key, run.claim.branch, run.claim.fresh),
+    Phase.STARTING: _start,
+    Phase.SWEEPING: lambda _, run: Sweep(run.key),
+    Phase.INSPECTING: lambda _, run: Inspect(run),
+    Phase.VERIFYING: lambda _, run: Verify(run.key),
+    Phase.PUBLISHING: lambda draft, run: complete.draft_pull(run, draft.task(run.key.task)),
+    Phase.FINISHING: _finish_action,
+}
+
+_PHASES: dict[type, Phase] = {
+    MakeRun: Phase.CLAIMING,
+    Ensure: Phase.PREPARING,
+    Start: Phase.STARTING,
+    Sweep: Phase.SWEEPING,
+    Inspect: Phase.INSPECTING,
+    Verify: Phase.VERIFYING,
+    Publish: Phase.PUBLISHING,
+    Finish: Phase.FINISHING,
+}

@@ -1,0 +1,8 @@
+"""Reads and changes tasks.md without touching a byte that need not change. Pure."""
+
+from orch.core.tasks_md.document import Document, parse
+from orch.core.tasks_md.edit import apply
+from orch.core.tasks_md.grammar import render_mark, task_line
+from orch.core.tasks_md.merge import merge
+
+__all__ = ["Document", "apply", "merge", "parse", "render_mark", "task_line"]

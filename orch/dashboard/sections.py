@@ -1,0 +1,194 @@
+"""The lists of the dashboard: what needs a person, the workers, the queue, pull requests, events."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from orch.core.model import Status
+from orch.core.state import Snapshot
+from orch.dashboard import digest
+from orch.dashboard.header import MARK
+from orch.dashboard.lines import Cell, Column, headline, lay_out
+from orch.dashboard.plain import span
+
+DEEP = 40
+"""Rows that are made of any list: more than a screen shows."""
+OLD_PULLS = 3
+"""Pull requests that are shown although nothing is left to be done with them."""
+ACTIVITY = 100
+"""Terminal columns of a section from which a worker's last line stands beside it, not below."""
+ID = Column(16)
+KIND_STYLE = {
+    "launched": "cyan",
+    "completed": "green",
+    "merged": "green",
+    "failed": "red",
+    "error": "red",
+    "blocked": "yellow",
+    "stopped": "yellow",
+    "retry": "yellow",
+    "paused": "yellow",
+}
+STATE_STYLE = {"open": "green", "merged": "magenta", "closed": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A headline and the lines below it."""
+
+    head: Text
+    rows: Sequence[Text]
+    hidden: int = 0
+    """Rows of the list that were not even made."""
+    lines_each: int = 1
+    """Lines of one item. Where room is short only the first one is shown."""
+
+    def cut(self, room: int) -> list[Text]:
+        """At most `room` lines; the last one says how much is missing."""
+        if room < 1:
+            return []
+        if room >= len(self.rows) and not self.hidden:
+            return list(self.rows)
+        rows = self.rows[:: self.lines_each]
+        if room >= len(rows) and not self.hidden:
+            return list(rows)
+        kept = room - 1
+        if kept == 0:
+            return [rows[0]]
+        return [*rows[:kept], Text(f"… and {len(rows) + self.hidden - kept} more", "dim")]
+
+
+def draw_attention(snapshot: Snapshot, width: int) -> Section:
+    """What a person should look at."""
+    cells = [[Cell("!", "bold yellow"), Cell(notice)] for notice in snapshot.notices]
+    for problem in snapshot.problems:
+        place = f"tasks.md:{problem.line}: " if problem.line else "tasks.md: "
+        cells.append([Cell("!", "bold yellow"), Cell(place + problem.message)])
+    return _section("Needs a look", str(len(cells)), cells, [Column(1), Column(0)], width)
+
+
+def draw_workers(snapshot: Snapshot, now: float, width: int) -> Section:
+    """The live workers: task, title, agent, phase, age, and what they do."""
+    workers = digest.list_workers(snapshot, now)
+    count = f"{len(workers)} of {snapshot.max_workers}" if snapshot.max_workers else str(len(workers))
+    head = headline("Workers", count, width)
+    if not workers:
+        return Section(head, [Text("none", "dim")])
+    wide = width >= ACTIVITY
+    columns = [Column(2), ID, Column(0), Column(12), Column(11), Column(7)]
+    if wide:
+        columns.append(Column(0))
+    cells = []
+    for row in workers[:DEEP]:
+        attempt = f" #{row.attempt}" if row.attempt > 1 else ""
+        line = [
+            Cell(MARK[Status.ACTIVE]),
+            Cell(row.task, "bold"),
+            Cell(row.title),
+            Cell(row.agent + attempt, "cyan"),
+            Cell(row.phase, "yellow" if row.phase == "stopping" else ""),
+            Cell(span(row.age), "dim", right=True),
+        ]
+        if wide:
+            line.append(Cell(row.activity, "dim"))
+        cells.append(line)
+    lines = lay_out(cells, columns, width)
+    hidden = max(0, len(workers) - DEEP)
+    if wide:
+        return Section(head, lines, hidden)
+    pairs: list[Text] = []
+    for first, row in zip(lines, workers, strict=False):
+        pairs.append(first)
+        below = [[Cell(""), Cell("└", "dim"), Cell(row.activity or "…", "dim")]]
+        pairs += lay_out(below, [Column(2), Column(1), Column(0)], width)
+    return Section(head, pairs, hidden, lines_each=2)
+
+
+def draw_queue(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+    """What starts next, then what waits and for what."""
+    queue = digest.list_queue(digest.list_tasks(snapshot))
+    cells = [
+        [
+            Cell(f"p{row.priority}", "bold" if row.priority < 2 else "dim"),
+            Cell(row.id or "new", "dim" if row.waiting else "bold"),
+            Cell(row.title, "dim" if row.waiting else ""),
+            Cell(row.waiting, "yellow"),
+        ]
+        for row in queue[:DEEP]
+    ]
+    columns = [Column(2), ID, Column(0), Column(max(14, width // 3))]
+    waiting = sum(1 for row in queue if row.waiting)
+    count = f"{len(queue)}, {waiting} of them waiting" if waiting else str(len(queue))
+    return _section("Queue", count, cells, columns, width, hidden=max(0, len(queue) - DEEP))
+
+
+def draw_pulls(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+    """The pull requests."""
+    pulls = digest.list_pulls(snapshot)
+    waiting = sum(1 for row in pulls if row.state == "open")
+    shown = min(DEEP, waiting + OLD_PULLS)
+    cells = [
+        [
+            Cell(f"#{row.pull.number}", "bold"),
+            Cell(row.task),
+            Cell(row.title),
+            Cell(row.state, STATE_STYLE.get(row.state, "")),
+        ]
+        for row in pulls[:shown]
+    ]
+    columns = [Column(7), ID, Column(0), Column(7)]
+    count = f"{waiting} of {len(pulls)} open"
+    return _section("Pull requests", count, cells, columns, width, hidden=max(0, waiting - DEEP))
+
+
+def draw_failures(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+    """The failed and blocked tasks and why: a person has to act."""
+    rows = [row for row in digest.list_tasks(snapshot) if row.status in (Status.BLOCKED, Status.FAILED)]
+    rows.sort(key=lambda row: row.status is Status.FAILED)
+    cells = [
+        [Cell(MARK[row.status]), Cell(row.id or "new", "bold"), Cell(row.error or row.title)]
+        for row in rows[:DEEP]
+    ]
+    columns = [Column(2), ID, Column(0)]
+    return _section(
+        "Failed and blocked", str(len(rows)), cells, columns, width, hidden=max(0, len(rows) - DEEP)
+    )
+
+
+def draw_events(snapshot: Snapshot, now: float, width: int) -> Section:
+    """What happened, the newest first."""
+    cells = [
+        [
+            Cell(_moment(event.at, now), "dim"),
+            Cell(event.kind, KIND_STYLE.get(event.kind, "")),
+            Cell(event.task, "bold"),
+            Cell(event.message),
+        ]
+        for event in list(reversed(snapshot.metrics.history))[:DEEP]
+    ]
+    return _section("Recent", "", cells, [Column(8), Column(10), ID, Column(0)], width)
+
+
+def _moment(at: float, now: float) -> str:
+    """The local time of today, or the date."""
+    then, today = time.localtime(at), time.localtime(now)
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%b %d", then)
+
+
+def _section(
+    title: str,
+    count: str,
+    cells: Sequence[Sequence[Cell]],
+    columns: Sequence[Column],
+    width: int,
+    hidden: int = 0,
+) -> Section:
+    return Section(headline(title, count, width), lay_out(cells, columns, width), hidden)
+
+
+LEFT = (draw_workers, draw_queue)
+RIGHT = (draw_failures, draw_pulls, draw_events)
+ALL = (draw_workers, draw_failures, draw_queue, draw_pulls, draw_events)
+"""The most important first: the last ones give way on a small screen."""

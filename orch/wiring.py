@@ -1,0 +1,300 @@
+"""Puts a project together. The only place that names concrete adapters."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from orch import config
+from orch.adapters.agents.command import CommandAgent
+from orch.adapters.agents.unavailable import UnavailableAgent
+from orch.adapters.executors.local import LocalExecutor, WorkerLimits
+from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.machine import SystemClock, SystemMachine
+from orch.adapters.prompts import TemplatePrompts
+from orch.adapters.store.metrics_file import MetricsFile
+from orch.adapters.store.presence import Presence
+from orch.adapters.store.requests import RequestFiles
+from orch.adapters.store.runs import RunDirectories
+from orch.adapters.store.task_file import TaskFile
+from orch.config import Config
+from orch.coordinator.loop import Coordinator, Setup, recover
+from orch.coordinator.mailbox import Mailbox
+from orch.coordinator.observe import observe
+from orch.coordinator.record import make_snapshot
+from orch.core.decide import decide
+from orch.core.state import Look, Snapshot
+from orch.errors import OrchError
+from orch.ports import Agent, Executor, Finding, Ports
+
+log = logging.getLogger(__name__)
+
+EXCLUDED = ("/.orch/", "/STOP", "/BLOCKED.md")
+"""What git must not see, besides the folder of the worktrees."""
+
+
+def _nobody(_: str) -> None:
+    """Wakes nobody: a command that only looks does not wait."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project root with its settings and, made when first needed, its adapters."""
+
+    root: Path
+    config: Config
+    warn: Callable[[str], None]
+    wake: Callable[[str], None] = field(default=_nobody)
+
+    @cached_property
+    def tasks(self) -> TaskFile:
+        """tasks.md."""
+        return TaskFile(self.config.project.tasks_file, lock=self.config.project.directory / "tasks.lock")
+
+    @cached_property
+    def runs(self) -> RunDirectories:
+        """The run directories."""
+        return RunDirectories(self.config.project.runs, warn=self.warn)
+
+    @cached_property
+    def requests(self) -> RequestFiles:
+        """What the command line asks a coordinator for."""
+        return RequestFiles(self.config.project.directory, warn=self.warn)
+
+    @cached_property
+    def presence(self) -> Presence:
+        """Who coordinates."""
+        return Presence(self.config.project.lock_file, self.config.project.pid_file)
+
+    @cached_property
+    def ports(self) -> Ports:
+        """Everything. Raises ConfigError for a repository that cannot be worked in."""
+        return _make_ports(self, _make_executor(self))
+
+
+def open_project(root: Path, *, warn: Callable[[str], None] = log.warning) -> Project:
+    """Read the settings of the project at `root`. Raises ConfigError for a broken config.toml."""
+    return Project(root, config.load(root), warn)
+
+
+def coordinator_pid(project: Project) -> int | None:
+    """Who coordinates the project now, None if nobody does."""
+    return project.presence.holder()
+
+
+def look(project: Project) -> Snapshot:
+    """What the files say now. Reads only, and works with or without a coordinator."""
+    pid = coordinator_pid(project) or 0
+    ports = project.ports
+    policy = project.config.policy()
+    state = recover(ports, policy)
+    # What a coordinator would conclude, if it could launch nothing. What it would do is not done.
+    state = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
+    return make_snapshot(ports, state, policy, pid=pid, started_at=_started_at(project) if pid else 0.0)
+
+
+def build(project: Project, *, on_snapshot: Callable[[Snapshot], None] | None = None) -> Coordinator:
+    """A coordinator for the project. Raises ConfigError for anything that it could not work with."""
+    mailbox = Mailbox()
+
+    def wake(reason: str) -> None:
+        mailbox.post(Look(reason))
+
+    opened = Project(project.root, project.config, project.warn, wake)
+    executor = _make_executor(opened)
+
+    def reload() -> Setup:
+        return _make_setup(Project(project.root, config.load(project.root), project.warn, wake), executor)
+
+    setup = _make_setup(opened, executor)
+    return Coordinator(
+        setup, presence=opened.presence, reload=reload, mailbox=mailbox, on_snapshot=on_snapshot
+    )
+
+
+def base_branch(project: Project) -> str:
+    """The branch that work starts from and is merged into."""
+    from orch.adapters.repository import check_repository
+
+    return check_repository(project.root, project.config.forge.base_branch)
+
+
+def init(root: Path) -> Sequence[str]:
+    """Make a project of the repository at `root`; gives a line for each thing done.
+
+    Nothing that is there is overwritten. Raises ConfigError where there is no usable repository.
+    """
+    from orch.adapters.repository import check_repository, exclude
+    from orch.adapters.store import atomic
+
+    path = config.load(root).project
+    check_repository(root, config.load(root).forge.base_branch)
+    done = []
+    files = ((path.config_file, config.DEFAULT_CONFIG), (path.tasks_file, config.DEFAULT_TASKS))
+    for file, text in files:
+        made = atomic.create(file, text.encode())
+        done.append(f"wrote {file.name}" if made else f"{file.name} is there already")
+    added = exclude(root, _excluded(config.load(root)))
+    done.extend(f"git ignores {pattern} (.git/info/exclude)" for pattern in added)
+    return done
+
+
+def doctor(root: Path) -> Sequence[Finding]:
+    """What is fine and what is not, a line each. What depends on something broken is left out."""
+    from orch.adapters import doctor as checks
+
+    findings = [checks.check_git()]
+    try:
+        settings = config.load(root)
+        findings.append(Finding(ok=True, what=f"{settings.project.config_file.name} can be used"))
+    except OrchError as error:
+        return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
+    findings += checks.check_machine(settings)
+    try:
+        ports = Project(root, settings, log.warning).ports
+    except OrchError as error:
+        return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
+    findings += checks.check_agents(ports.agents, settings.agent.default)
+    findings.append(checks.check_prompt(settings))
+    return [*findings, checks.check_queue(ports.tasks, settings), *ports.forge.check()]
+
+
+def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
+    """Remove what nobody needs: worktrees of tasks that are over, old run directories.
+
+    Uncommitted work is saved first; what cannot be saved is not removed. Gives a line for each
+    thing that was (with `dry_run`: would be) removed, saved or left.
+    """
+    lines = []
+    ports = project.ports
+    latest = ports.runs.load()
+    for task, path in sorted(ports.worktrees.list().items()):
+        run = latest.get(task)
+        if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
+            lines.append(f"kept {path}: {task} is not over")
+        elif dry_run:
+            lines.append(f"would remove {path}")
+        else:
+            lines.append(_remove(ports, task, path))
+    days, now = project.config.coordinator.keep_days, ports.clock.now()
+    for key in project.runs.prune(days, now, dry_run=dry_run):
+        lines.append(f"{'would remove' if dry_run else 'removed'} the files of run {key}")
+    return lines
+
+
+def _remove(ports: Ports, task: str, path: Path) -> str:
+    try:
+        saved = ports.worktrees.remove(task)
+    except OrchError as error:
+        return f"kept {path}: {error}"
+    return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
+
+
+def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
+    path, settings = project.config.project, project.config
+    executor.limits = _limits(settings)
+    executor.verify = _verify(settings)
+    ports = _make_ports(project, executor)
+    ports.prompts.check()
+    for folder in (path.runs, path.requests):
+        folder.mkdir(parents=True, exist_ok=True)
+    from orch.adapters.repository import exclude
+
+    exclude(project.root, _excluded(settings))
+    return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
+
+
+def _make_ports(project: Project, executor: Executor) -> Ports:
+    # GitPython is slow to import: commands that need no git do not come here for long.
+    from orch.adapters.forge.local import LocalForge
+    from orch.adapters.worktrees import GitWorktrees, Hooks
+
+    settings, path = project.config, project.config.project
+    base = base_branch(project)
+    worktree = settings.worktree
+    hooks = Hooks(
+        setup=worktree.setup,
+        teardown=worktree.teardown,
+        copy=worktree.copy,
+        link=worktree.link,
+        environment=settings.hook_environment(),
+    )
+    return Ports(
+        clock=SystemClock(),
+        machine=SystemMachine(project.root),
+        tasks=project.tasks,
+        runs=project.runs,
+        requests=project.requests,
+        metrics=MetricsFile(path.metrics_file, warn=project.warn),
+        executor=executor,
+        agents=_make_agents(settings),
+        worktrees=GitWorktrees(
+            project.root, path.trees, path.runs, base=base, hooks=hooks, warn=project.warn
+        ),
+        forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
+        prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
+        trees=path.trees,
+    )
+
+
+def _make_agents(settings: Config) -> dict[str, Agent]:
+    agents: dict[str, Agent] = {}
+    for name, agent in settings.agents.items():
+        if problem := settings.agent_problem(name):
+            agents[name] = UnavailableAgent(name, problem)
+            continue
+        agents[name] = CommandAgent(
+            name,
+            agent.command,
+            settings.worker_environment(name),
+            root=settings.project.root,
+            extra_args=agent.extra_args,
+            model=agent.model,
+        )
+    return agents
+
+
+def _make_executor(project: Project) -> LocalExecutor:
+    return LocalExecutor(
+        project.config.project.runs,
+        limits=_limits(project.config),
+        verify=_verify(project.config),
+        wake=project.wake,
+    )
+
+
+def _limits(settings: Config) -> WorkerLimits:
+    limits = settings.limits
+    return WorkerLimits(
+        timeout_seconds=limits.timeout_minutes * 60,
+        stall_seconds=limits.stall_minutes * 60,
+        memory_mb=round(limits.memory_mb),
+        max_log_mb=max(1, round(limits.max_log_mb)),
+        grace_seconds=limits.grace_seconds,
+    )
+
+
+def _verify(settings: Config) -> VerifyCommand | None:
+    if not settings.verify.command.strip():
+        return None
+    return VerifyCommand(
+        settings.verify.command, settings.verify.timeout_seconds, settings.hook_environment()
+    )
+
+
+def _excluded(settings: Config) -> tuple[str, ...]:
+    trees = settings.project.trees
+    if trees.is_relative_to(settings.project.root):
+        return (*EXCLUDED, f"/{trees.relative_to(settings.project.root)}/")
+    return EXCLUDED
+
+
+def _started_at(project: Project) -> float:
+    """When the coordinator that runs now published its pid: seconds since the epoch."""
+    try:
+        return project.config.project.pid_file.stat().st_mtime
+    except OSError:
+        return 0.0
+
+

@@ -1,0 +1,52 @@
+"""Really ends a process at each of its steps, and really lets its writes fail."""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+STEPS = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "fcntl.flock"}
+"""Audit events, which Python raises just before it does the thing."""
+
+
+def killed_at(step: int, action: Callable[[], object]) -> bool:
+    """Carry out `action` in a forked process that SIGKILLs itself before its `step`-th system call.
+
+    Of the system calls, those count that change the disk. False if it got to its end before that.
+    """
+    process = os.fork()
+    if process == 0:
+        left = step
+
+        def watch(event: str, _arguments: tuple[object, ...]) -> None:
+            nonlocal left
+            if event in STEPS:
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                left -= 1
+
+        try:
+            sys.addaudithook(watch)
+            action()
+        except BaseException as error:  # noqa: BLE001 - the parent must not run on as a copy
+            os.write(2, f"in the forked process: {error!r}\n".encode())
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(process, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0
+    return False
+
+
+@contextlib.contextmanager
+def full_disk(room: int = 0) -> Iterator[None]:
+    """While this holds, no file of this process can grow over `room` bytes (EFBIG, half-written)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,169 @@
+"""What workers get of the environment, and what orch takes out of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orch.config import check_text, clean_environment, load
+from orch.config.environment import allowed, is_forge_token
+
+TOKENS = [
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+    "GITHUB_PAT",
+    "GITHUB_API_TOKEN",
+    "GITHUBTOKEN",
+    "MY_GITHUB_TOKEN",
+    "GITHUB_TOKEN_2",
+    "GITHUB_APP_PRIVATE_KEY",
+    "github_token",
+    "GITLAB_TOKEN",
+    "GITLAB_PRIVATE_TOKEN",
+    "GL_TOKEN",
+    "CI_JOB_TOKEN",
+    "BITBUCKET_APP_PASSWORD",
+    "GITEA_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "GIT_ASKPASS",
+    "GIT_CONFIG_KEY_0",
+    "SSH_AUTH_SOCK",
+    "LC_GH_TOKEN",
+]
+HARMLESS = [
+    "ANTHROPIC_API_KEY",
+    "OPENAI_API_KEY",
+    "GEMINI_API_KEY",
+    "CIPHER_KEY",
+    "DIGIT_KEY",
+    "GLOBAL_TOKEN",
+    "GITHUB_REPOSITORY",
+    "GITHUB_PATH",
+    "GIT_AUTHOR_NAME",
+    "GIT_CONFIG_GLOBAL",
+    "PATH",
+]
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_forge_token_reaches_no_worker(tmp_path: Path, name: str) -> None:
+    assert is_forge_token(name)
+    assert allowed({name: "sesame"}, [name]) == {}
+    for line in (f'env_pass = ["{name}"]', f'env = {{ {name} = "sesame" }}'):
+        (told,) = check_text(f"[agents.claude]\n{line}", tmp_path, environ={})
+        assert name in told
+        assert "gives access to a forge" in told
+        assert "sesame" not in told
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_looks_a_little_like_one(name: str) -> None:
+    assert not is_forge_token(name)
+    assert allowed({name: "x"}, [name]) == {name: "x"}
+
+
+def test_a_worker_gets_the_allow_list_and_what_the_agent_adds(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        """
+        [agents.claude]
+        env = { DEPTH = "3", LANG = "C" }
+        env_pass = ["ANTHROPIC_API_KEY", "NOT_SET"]
+        """
+    )
+    own = {
+        "PATH": "/bin",
+        "HOME": "/home/someone",
+        "LANG": "de_DE.UTF-8",
+        "LC_ALL": "C",
+        "XDG_RUNTIME_DIR": "/run/user/1",
+        "ANTHROPIC_API_KEY": "sesame",
+        "OPENAI_API_KEY": "another",
+        "GITHUB_TOKEN": "secret",
+        "PYTHONPATH": "/x",
+        "LD_PRELOAD": "/y",
+    }
+    config = load(tmp_path, own)
+    inherited = {name: own[name] for name in ("PATH", "HOME", "LC_ALL", "XDG_RUNTIME_DIR")}
+    assert config.worker_environment("claude") == inherited | {
+        "LANG": "C",
+        "DEPTH": "3",
+        "ANTHROPIC_API_KEY": "sesame",
+    }
+    assert config.hook_environment() == inherited | {"LANG": "de_DE.UTF-8"}
+
+
+def test_each_call_gives_a_dictionary_of_its_own(tmp_path: Path) -> None:
+    config = load(tmp_path, {"PATH": "/bin"})
+    config.worker_environment("claude")["PATH"] = "changed"
+    assert config.worker_environment("claude") == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("name", ["ORCH_TASK_ID", "orch_mine", "1st", "a-b", "", "A=B"])
+def test_names_that_no_agent_may_set(tmp_path: Path, name: str) -> None:
+    (told,) = check_text(f'[agents.claude]\nenv_pass = ["{name}"]', tmp_path, environ={})
+    assert told.startswith("config.toml:2: [agents.claude] env_pass: ")
+
+
+CLEANED = """
+import os
+from orch.config import clean_environment
+clean_environment()
+print("\\n".join(sorted(name for name in os.environ if name.startswith("GIT_"))))
+"""
+
+
+def test_what_git_hands_to_its_hooks_is_taken_out(tmp_path: Path) -> None:
+    """A real hook starts a Python that cleans its environment."""
+    hook = tmp_path / ".git" / "hooks" / "pre-commit"
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "GIT_AUTHOR_NAME": "Someone",
+        "GIT_AUTHOR_EMAIL": "someone@example.invalid",
+        "GIT_COMMITTER_NAME": "Someone",
+        "GIT_COMMITTER_EMAIL": "someone@example.invalid",
+        "GIT_SSH_COMMAND": "ssh -v",
+    }
+
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", tmp_path, *arguments], env=environ, check=True, capture_output=True)
+
+    git("init", "--quiet")
+    (tmp_path / "clean.py").write_text(CLEANED)
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\nenv | grep ^GIT_ >before\n"{sys.executable}" clean.py >after\n')
+    hook.chmod(0o755)
+    git("commit", "--quiet", "--allow-empty", "-m", "One", "--date", "2001-01-01T00:00:00Z")
+
+    before = {line.partition("=")[0] for line in (tmp_path / "before").read_text().splitlines()}
+    after = set((tmp_path / "after").read_text().split())
+    assert {"GIT_INDEX_FILE", "GIT_AUTHOR_DATE"} <= before
+    assert after == {
+        "GIT_AUTHOR_NAME",
+        "GIT_AUTHOR_EMAIL",
+        "GIT_COMMITTER_NAME",
+        "GIT_COMMITTER_EMAIL",
+        "GIT_CONFIG_NOSYSTEM",
+        "GIT_SSH_COMMAND",
+    } | (before & {"GIT_EXEC_PATH"})
+
+
+def test_everything_that_git_calls_local_to_a_repository_is_taken_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed = subprocess.run(
+        ["git", "rev-parse", "--local-env-vars"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "GIT_DIR" in listed
+    for name in listed:
+        monkeypatch.setenv(name, "x")
+    clean_environment()
+    # Settings given by GIT_CONFIG_COUNT are meant for all repositories: people and CI use them.
+    assert [name for name in listed if name in os.environ] == ["GIT_CONFIG_COUNT"]
+    clean_environment()

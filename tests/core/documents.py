@@ -1,0 +1,17 @@
+"""Documents made from tasks, for tests that need no text."""
+
+from collections.abc import Iterable
+
+from orch.core.model import Mark, Status, Task
+from orch.core.tasks_md import Document
+
+
+def document(*tasks: Task, unnamed: Iterable[Task] = ()) -> Document:
+    """A document that holds just these tasks, in this order."""
+    placed = [task.evolve(line=number) for number, task in enumerate(tasks, 1)]
+    return Document(text="x", tasks={task.id: task for task in placed}, unnamed=tuple(unnamed))
+
+
+def task(name: str, status: Status = Status.PENDING, **fields: object) -> Task:
+    """A task with a mark of that status."""
+    return Task(id=name, title=f"do {name}", mark=Mark(status)).evolve(**fields)

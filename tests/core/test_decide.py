@@ -1,0 +1,1105 @@
+"""Stories of tasks, told to `decide` alone."""
+
+import pytest
+
+from orch.core.actions import (
+    Action,
+    Ask,
+    Dismiss,
+    End,
+    Ensure,
+    Failure,
+    Finish,
+    Inspect,
+    MakeRun,
+    Poll,
+    Publish,
+    Remove,
+    SavePause,
+    Start,
+    Sweep,
+    Verify,
+    WriteTasks,
+)
+from orch.core.decide import is_drained, is_idle
+from orch.core.metrics import Health, Metrics
+from orch.core.model import (
+    Drain,
+    EndReason,
+    Evidence,
+    Exit,
+    Mark,
+    OutcomeKind,
+    PauseRequest,
+    Phase,
+    Process,
+    PullRequest,
+    Resources,
+    RetryRequest,
+    RunKey,
+    Status,
+    StopRequest,
+    Task,
+    Verdict,
+)
+from tests.core.world import World, Worker
+
+
+def kinds(actions: list[Action]) -> list[type]:
+    return [type(action) for action in actions]
+
+
+def running(*names: str, **policy: object) -> World:
+    """A world in which these tasks are being worked on."""
+    world = World()
+    world.policy = world.policy.evolve(**policy)
+    for name in names:
+        world.add(name)
+    world.settle()
+    world.wait()
+    for name in names:
+        assert world.run(name).phase is Phase.RUNNING
+    return world
+
+
+def events(world: World) -> list[str]:
+    return [event.kind for event in world.state.metrics.history]
+
+
+# --- the main path ------------------------------------------------------------------------------------
+
+
+def test_a_task_travels_to_its_pull_request() -> None:
+    world = World()
+    world.add("t-1", notes="be careful")
+    first = kinds(world.settle())
+    assert first.index(MakeRun) < first.index(Ensure) < first.index(Start)
+    assert world.mark("t-1") is Status.ACTIVE
+    world.wait()
+    assert world.tasks["t-1"].fields["PID"] == "4711"
+    world.end("t-1")
+    assert [kind for kind in kinds(world.settle()) if kind is not WriteTasks] == [
+        Inspect,
+        Publish,
+        Finish,
+        Remove,
+        Poll,
+    ]
+    done = world.tasks["t-1"]
+    assert done.mark == Mark(Status.COMPLETED, RunKey("t-1", 1).worker, "abcdef1")
+    assert done.fields["PR"] == "pull/1"
+    assert "PID" not in done.fields
+    assert "be careful" in world.pulls["orch/t-1-do-t-1"].body
+    assert "- work" in world.pulls["orch/t-1-do-t-1"].body
+    assert world.trees == set()
+    metrics = world.state.metrics
+    assert (metrics.workers_launched, metrics.workers_completed, metrics.prs_created, metrics.attempts) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    assert is_idle(world.state, world.policy)
+
+
+def test_the_limit_and_the_order_hold() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=2)
+    for number in range(5):
+        world.add(f"t-{number}", priority=5 - number)
+    world.settle()
+    assert world.state.live == {"t-4", "t-3"}
+    world.wait()
+    world.end("t-4")
+    world.settle()
+    assert world.state.live == {"t-3", "t-2"}
+
+
+def test_a_dependent_starts_when_its_parent_is_completed() -> None:
+    world = World()
+    world.add("t-1")
+    world.add("t-2", after=("t-1",))
+    world.settle()
+    assert world.state.live == {"t-1"}
+    assert world.state.plan.waiting == {"t-2": "waits for t-1"}
+    world.wait()
+    world.end("t-1")
+    world.settle()
+    assert world.state.live == {"t-2"}
+
+
+def test_lines_without_an_id_are_named_once_the_line_is_finished() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=0)
+    world.add("t-7")
+    world.unnamed = [Task("", "one", text="[] one"), Task("", "two", text="[] two", terminated=False)]
+    world.age = 0.25
+    world.settle()
+    assert set(world.tasks) == {"t-7", "t-8"}
+    assert world.wake_at == world.now + 0.75
+    assert not is_idle(world.state, world.policy)
+    world.age = 2.0
+    world.wait()
+    assert set(world.tasks) == {"t-7", "t-8", "t-9"}
+
+
+def test_several_lines_get_ids_in_one_write() -> None:
+    world = World()
+    world.unnamed = [Task("", name, text=f"[] {name}") for name in ("one", "two", "three")]
+    world.settle()
+    assert [task.title for task in world.tasks.values()] == ["one", "two", "three"]
+    assert list(world.tasks) == ["t-1", "t-2", "t-3"]
+
+
+def test_an_unterminated_last_line_starts_only_when_it_is_settled() -> None:
+    world = World()
+    world.add("t-1", terminated=False)
+    world.age = 0.5
+    world.settle()
+    assert not world.state.live
+    world.age = 1.5
+    world.wait()
+    assert world.state.live == {"t-1"}
+
+
+# --- evidence ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("exit", "evidence", "status", "reason"),
+    [
+        (
+            Exit(EndReason.EXITED, 0),
+            Evidence(),
+            Status.FAILED,
+            "no work: the agent ended well but committed nothing",
+        ),
+        (
+            Exit(EndReason.EXITED, 0),
+            Evidence(uncommitted=1, saved="refs/orch/saved/t-1/1"),
+            Status.FAILED,
+            "no work: the agent committed nothing (1 file left uncommitted, saved in refs/orch/saved/t-1/1)",
+        ),
+        (
+            Exit(EndReason.EXITED, 0),
+            Evidence(uncommitted=2, saved="r"),
+            Status.FAILED,
+            "no work: the agent committed nothing (2 files left uncommitted, saved in r)",
+        ),
+        (
+            Exit(EndReason.EXITED, 3),
+            Evidence(commits=("c",), verdict=Verdict(ok=False, reason="exit code 3")),
+            Status.FAILED,
+            "exit code 3",
+        ),
+        (Exit(EndReason.TIMEOUT, message="too long"), Evidence(commits=("c",)), Status.FAILED, "too long"),
+        (Exit(EndReason.MEMORY), Evidence(), Status.FAILED, "ended: memory"),
+        (
+            Exit(EndReason.EXITED, 0),
+            Evidence(commits=("c",), verdict=Verdict(ok=False, reason="refused")),
+            Status.FAILED,
+            "refused",
+        ),
+        (Exit(EndReason.EXITED, 1), Evidence(blocked=" which\ncolour? "), Status.BLOCKED, "which colour?"),
+        (Exit(EndReason.EXITED, 0), Evidence(blocked=""), Status.BLOCKED, "BLOCKED.md is empty"),
+        (Exit(EndReason.EXITED, 0), Evidence(blocked="x" * 900), Status.BLOCKED, "x" * 199 + "…"),
+        (Exit(EndReason.EXITED, 0), Evidence(head="f" * 40, commits=("c",)), Status.COMPLETED, None),
+    ],
+)
+def test_what_the_evidence_means(exit: Exit, evidence: Evidence, status: Status, reason: str | None) -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1", exit, evidence)
+    world.settle()
+    assert world.mark("t-1") is status
+    assert world.tasks["t-1"].fields.get("Reason") == reason
+    assert (world.state.metrics.prs_created == 1) is (status is Status.COMPLETED)
+
+
+def test_a_pull_request_that_someone_opened_completes_the_task_and_is_not_doubled() -> None:
+    world = running("t-1")
+    branch = world.run("t-1").claim.branch
+    world.pulls[branch] = PullRequest(9, "pull/9", branch)
+    world.end("t-1", Exit(EndReason.EXITED, 1), Evidence(head="a" * 40, commits=("c",)))
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert world.tasks["t-1"].fields["PR"] == "pull/9"
+    assert len(world.pulls) == 1
+    assert world.state.metrics.prs_created == 0
+
+
+def test_verify_decides_and_its_tail_reaches_the_next_attempt() -> None:
+    world = running("t-1", verify=True, max_attempts=2)
+    world.check = (False, "collected 3\nFAILED test_a")
+    world.end("t-1")
+    assert Verify in kinds(world.settle())
+    assert world.mark("t-1") is Status.PENDING
+    assert world.tasks["t-1"].fields["Reason"] == "verify failed: FAILED test_a"
+    assert "Retry at" in world.tasks["t-1"].fields
+    world.wait()
+    world.wait()
+    run = world.run("t-1")
+    assert run.key.attempt == 2
+    assert "collected 3" in run.claim.before
+    world.check = (True, "")
+    world.end("t-1")
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+
+
+def test_verify_that_says_nothing_fails_too() -> None:
+    world = running("t-1", verify=True, max_attempts=1)
+    world.check = (False, "")
+    world.end("t-1")
+    world.settle()
+    assert world.tasks["t-1"].fields["Reason"] == "verify failed: no output"
+
+
+# --- retries ---------------------------------------------------------------------------------------------
+
+
+def test_failures_come_back_later_and_later_and_then_end() -> None:
+    world = running("t-1", max_attempts=3)
+    failed = Exit(EndReason.EXITED, 1)
+    waits = []
+    for attempt in (1, 2, 3):
+        assert world.run("t-1").key.attempt == attempt
+        world.end("t-1", failed, Evidence(verdict=Verdict(ok=False, reason="no")))
+        world.settle()
+        outcome = world.run("t-1").outcome
+        assert outcome is not None
+        assert outcome.spent == attempt
+        if outcome.retry_at is not None:
+            assert world.mark("t-1") is Status.PENDING
+            waits.append(outcome.retry_at - world.now)
+            world.now = outcome.retry_at - 0.01
+            world.settle()
+            assert not world.state.live, "too early"
+            world.wait()
+            world.wait()
+    assert world.mark("t-1") is Status.FAILED
+    assert 5 <= waits[0] < 6.25
+    assert 10 <= waits[1] < 12.5
+    assert world.state.metrics.workers_failed == 3
+    assert world.state.metrics.recent == (False,)
+
+
+def test_a_failure_that_is_not_charged_comes_back_for_ever() -> None:
+    world = running("t-1", max_attempts=1)
+    for _ in range(3):
+        verdict = Verdict(ok=False, reason="no binary", charged=False)
+        world.end("t-1", Exit(EndReason.SPAWN), Evidence(verdict=verdict))
+        world.settle()
+        assert world.mark("t-1") is Status.PENDING
+        assert world.run("t-1").claim.spent == 0
+        world.wait(world.policy.retry_max)
+        world.wait()
+        assert world.run("t-1").phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("later", [100.0, -100.0])
+def test_a_usage_limit_parks_the_task_until_it_ends(later: float) -> None:
+    world = running("t-1", max_attempts=1)
+    verdict = Verdict(ok=False, reason="5 hour limit", retry_at=world.now + later)
+    world.end("t-1", Exit(EndReason.EXITED, 1), Evidence(verdict=verdict))
+    world.tick(tuple(world.tick(tuple(world.tick()))))
+    outcome = world.workers[RunKey("t-1", 1)].outcome
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.LIMITED
+    assert outcome.retry_at == world.now + max(later, 0)
+    assert outcome.spent == 0
+
+
+def test_a_restart_of_the_machine_costs_no_attempt() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1", Exit(EndReason.INTERRUPTED), Evidence(verdict=Verdict(ok=False, charged=False)))
+    world.settle()
+    world.wait()
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+# --- what goes wrong on the way ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [MakeRun, Ensure, Start, Inspect, Verify, Publish, Finish, WriteTasks, Remove]
+)
+def test_any_step_may_fail_once_and_the_task_still_gets_there(kind: type) -> None:
+    world = World()
+    world.policy = world.policy.evolve(verify=True)
+    world.add("t-1")
+    failed: list[Action] = []
+
+    def fault(action: Action) -> Failure | None:
+        if isinstance(action, kind) and not failed:
+            failed.append(action)
+            return Failure("the disk is full")
+        return None
+
+    world.faults = fault
+    world.settle()
+    for _ in range(10):
+        if "t-1" in world.state.runs and world.run("t-1").phase is Phase.RUNNING:
+            break
+        world.wait()
+    world.end("t-1")
+    for _ in range(10):
+        world.wait()
+    assert failed
+    assert world.mark("t-1") is Status.COMPLETED
+    assert len(world.workers) == 1
+    assert world.trees == set()
+    assert not world.state.notices
+
+
+def test_a_worktree_that_cannot_be_had_gives_its_place_to_another_task_uncharged() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=1, max_attempts=1)
+    world.add("t-1")
+    world.add("t-2")
+    world.faults = lambda action: (
+        Failure("no network") if isinstance(action, Ensure) and action.run.task == "t-1" else None
+    )
+    world.settle()
+    for _ in range(3):
+        world.wait()
+    assert world.mark("t-1") is Status.PENDING
+    assert world.tasks["t-1"].fields["Reason"] == "no network"
+    assert world.state.live == {"t-2"}
+    assert world.state.metrics.worktree_errors == 3
+
+
+def test_a_permanent_failure_ends_the_attempt_and_asks_for_a_person() -> None:
+    world = World()
+    world.add("t-1")
+    world.faults = lambda action: (
+        Failure("checked out elsewhere", permanent=True) if isinstance(action, Ensure) else None
+    )
+    world.settle()
+    assert world.mark("t-1") is Status.FAILED
+    assert world.tasks["t-1"].fields["Reason"] == "checked out elsewhere"
+
+
+def test_an_unwritable_run_directory_is_tried_for_ever_even_if_it_is_permanent() -> None:
+    world = World()
+    world.add("t-1")
+    world.faults = lambda action: (
+        Failure("read-only", permanent=True) if isinstance(action, MakeRun) else None
+    )
+    world.settle()
+    for _ in range(20):
+        world.wait()
+    assert world.run("t-1").phase is Phase.CLAIMING
+    world.faults = lambda _: None
+    world.wait(100)
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_the_forge_may_be_away_for_long() -> None:
+    world = running("t-1")
+    world.faults = lambda action: Failure("502", retry_after=5.0) if isinstance(action, Publish) else None
+    world.end("t-1")
+    world.settle()
+    assert world.wake_at == world.now + 5.0
+    for _ in range(5):
+        world.wait()
+    assert world.run("t-1").phase is Phase.PUBLISHING
+    assert world.state.metrics.github_api_errors == 6
+    world.faults = lambda _: None
+    world.wait()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert len(world.pulls) == 1
+
+
+def test_a_launcher_is_believed_lost_on_the_second_look_and_swept() -> None:
+    world = running("t-1")
+    worker = world.workers[RunKey("t-1", 1)]
+    worker.alive = False
+    assert world.settle() == []
+    assert world.run("t-1").phase is Phase.RUNNING
+    world.evidence["t-1"] = Evidence(verdict=Verdict(ok=False, reason="launcher lost"))
+    actions = kinds(world.wait())
+    assert actions[:2] == [Sweep, Inspect]
+    assert world.tasks["t-1"].fields["Reason"] == "launcher lost"
+
+
+def test_a_launcher_that_is_seen_again_is_not_lost() -> None:
+    world = running("t-1")
+    worker = world.workers[RunKey("t-1", 1)]
+    worker.alive = False
+    world.settle()
+    assert world.run("t-1").missing_since == world.now
+    worker.alive = True
+    world.wait()
+    assert world.run("t-1").missing_since is None
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_a_launcher_that_never_shows_up_is_started_again() -> None:
+    world = World()
+    world.add("t-1")
+    world.settle()
+    worker = world.workers[RunKey("t-1", 1)]
+    worker.process, worker.alive = None, False
+    for _ in range(12):
+        world.wait()
+    starts = [action for action in world.done if isinstance(action, Start)]
+    assert len(starts) == 2
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_a_run_that_cannot_be_probed_is_left_alone() -> None:
+    world = running("t-1")
+    del world.workers[RunKey("t-1", 1)]
+    assert world.wait(1000) == []
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_a_file_that_cannot_be_written_is_not_written_in_a_circle() -> None:
+    world = World()
+    world.add("t-1")
+    world.faults = lambda action: Failure("disk full") if isinstance(action, WriteTasks) else None
+    world.settle()
+    assert world.state.notices["tasks.md"] == "disk full"
+    assert world.mark("t-1") is Status.PENDING
+    assert world.run("t-1").phase is Phase.READY
+    world.add("t-2")
+    world.settle()
+    assert "t-2" not in world.state.runs, "nothing is launched while the queue cannot be written"
+    world.faults = lambda _: None
+    world.wait()
+    assert "tasks.md" not in world.state.notices
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_a_write_that_changes_nothing_is_not_repeated_at_once() -> None:
+    world = World()
+    world.add("t-1", Status.ACTIVE)
+    was = world.document()
+    results = world.tick()
+    world.tick((type(results[0])(results[0].action, was),))
+    assert world.state.retry_writes_at > world.now
+
+
+def test_results_of_another_time_are_ignored() -> None:
+    world = running("t-1")
+    before = world.state
+    key = RunKey("t-1", 1)
+    ensure = world.perform(Ensure(key, "b"))
+    foreign = world.perform(Ensure(RunKey("t-9", 1), "b"))
+    assert world.tick((ensure, foreign)) == []
+    assert world.state.runs == before.runs
+
+
+# --- restarts -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ticks", range(14))
+def test_killed_at_any_tick_each_attempt_starts_once(ticks: int) -> None:
+    world = World()
+    world.policy = world.policy.evolve(verify=True)
+    world.add("t-1")
+    results = world.tick()
+    for count in range(40):
+        if count == ticks:
+            world.restart()
+            results = []
+        for key, worker in world.workers.items():
+            if worker.alive and count > 6:
+                world.end(key.task)
+        world.now = world.now + 0.1 if results else max(world.now, world.wake_at)
+        results = world.tick(tuple(results))
+    assert world.mark("t-1") is Status.COMPLETED
+    assert [key.attempt for key in world.workers] == [1]
+    assert len(world.pulls) == 1
+
+
+def test_a_live_worker_is_adopted() -> None:
+    world = running("t-1")
+    world.restart()
+    assert Start not in kinds(world.settle())
+    assert world.run("t-1").phase is Phase.RUNNING
+    world.end("t-1")
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+
+
+def test_an_outcome_without_its_mark_is_written_into_the_file() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.faults = lambda action: Failure("no") if isinstance(action, WriteTasks) else None
+    world.settle()
+    assert world.mark("t-1") is Status.ACTIVE
+    world.restart()
+    world.faults = lambda _: None
+    world.wait(5)
+    assert world.mark("t-1") is Status.COMPLETED
+    assert len(world.workers) == 1
+
+
+def test_active_marks_of_nobody_go_back_to_pending() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=0)
+    world.add("t-1", Status.ACTIVE, mark=Mark(Status.ACTIVE, "w-ffffff"), fields={"PID": "1", "Started": "x"})
+    world.settle()
+    assert world.mark("t-1") is Status.PENDING
+    assert world.tasks["t-1"].fields == {}
+
+
+# --- a person's edits ----------------------------------------------------------------------------------------
+
+
+def test_a_deleted_line_stops_its_worker_after_two_seconds() -> None:
+    world = running("t-1")
+    del world.tasks["t-1"]
+    world.age = 0.5
+    assert world.settle() == []
+    assert world.wake_at == world.now + 1.5
+    world.age = 2.0
+    actions = kinds(world.wait())
+    assert actions[:2] == [End, Inspect]
+    assert world.run("t-1").outcome is not None
+    assert world.tasks == {}
+
+
+def test_a_file_that_is_away_or_empty_stops_nobody() -> None:
+    world = running("t-1")
+    world.readable = False
+    assert world.wait(100) == []
+    world.readable = True
+    tasks = dict(world.tasks)
+    world.tasks.clear()
+    world.document()
+    empty = world.document()
+    assert empty is not None
+    object.__setattr__(empty, "text", " \n")
+    assert world.settle() == []
+    world.tasks.update(tasks)
+    world.settle()
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED, Status.BLOCKED, Status.SKIPPED])
+def test_a_mark_made_by_hand_stops_the_worker_and_stays(status: Status) -> None:
+    world = running("t-1")
+    world.edit("t-1", Mark(status))
+    world.settle()
+    assert world.workers[RunKey("t-1", 1)].ended
+    assert world.tasks["t-1"].mark == Mark(status)
+    assert not world.state.live
+
+
+def test_an_active_task_that_is_marked_pending_starts_anew() -> None:
+    world = running("t-1")
+    world.edit("t-1", Mark())
+    world.settle()
+    assert world.workers[RunKey("t-1", 1)].ended
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
+
+
+def test_a_garbled_worker_id_is_mended() -> None:
+    world = running("t-1")
+    world.edit("t-1", Mark(Status.ACTIVE, "w-000000"))
+    world.settle()
+    assert world.tasks["t-1"].mark.worker == RunKey("t-1", 1).worker
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_a_failed_task_that_is_queued_again_by_hand_has_fresh_attempts() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert world.mark("t-1") is Status.FAILED
+    branch = world.run("t-1").claim.branch
+    world.edit("t-1", Mark(), title="something else")
+    world.settle()
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
+    assert world.run("t-1").claim.branch == branch
+    assert "no work" in world.run("t-1").claim.before
+    assert "Reason" not in world.tasks["t-1"].fields
+
+
+def test_a_new_priority_counts_at_once() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=1)
+    world.add("t-1")
+    world.add("t-2")
+    world.add("t-3")
+    world.settle()
+    world.wait()
+    world.edit("t-3", priority=0)
+    world.end("t-1")
+    world.settle()
+    assert world.state.live == {"t-3"}
+
+
+def test_a_claim_whose_task_is_taken_away_starts_nothing() -> None:
+    world = World()
+    world.add("t-1")
+    world.tick()
+    world.edit("t-1", Mark(Status.SKIPPED))
+    world.restart()
+    world.settle()
+    assert Start not in kinds(world.done)
+    assert world.mark("t-1") is Status.SKIPPED
+    assert world.workers[RunKey("t-1", 1)].outcome is not None
+
+
+# --- stop, retry, pause ------------------------------------------------------------------------------------
+
+
+def test_stop_asks_first_and_kills_later() -> None:
+    world = running("t-1")
+    world.requests = [StopRequest("t-1", "not now")]
+    assert kinds(world.settle()) == [Ask]
+    assert world.workers[RunKey("t-1", 1)].stop_file == "not now"
+    assert world.wake_at == world.now + min(world.policy.stop_seconds, world.policy.poll_interval)
+    world.wait(world.policy.stop_seconds)
+    assert world.workers[RunKey("t-1", 1)].ended
+    assert world.mark("t-1") is Status.BLOCKED
+    fields = world.tasks["t-1"].fields
+    assert fields["Reason"] == "not now"
+    assert fields["Branch"] == "orch/t-1-do-t-1"
+    assert world.requests == []
+    assert world.state.metrics.workers_blocked == 1
+
+
+def test_stop_now_skips_the_asking_even_later() -> None:
+    world = running("t-1")
+    world.requests = [StopRequest("t-1", "later")]
+    world.settle()
+    world.requests = [StopRequest("t-1", "now", now=True)]
+    assert End in kinds(world.settle())
+    assert world.tasks["t-1"].fields["Reason"] == "later"
+
+
+def test_an_agent_that_obeys_stop_is_blocked_even_with_commits() -> None:
+    world = running("t-1")
+    world.requests = [StopRequest("t-1", "enough")]
+    world.settle()
+    world.end("t-1")
+    world.settle()
+    assert world.mark("t-1") is Status.BLOCKED
+    assert world.pulls == {}
+    assert world.requests == []
+
+
+def test_a_stop_while_verify_runs_still_counts() -> None:
+    world = running("t-1", verify=True)
+    world.end("t-1")
+    world.faults = lambda action: Failure("later") if isinstance(action, Verify) else None
+    world.settle()
+    assert world.run("t-1").phase is Phase.VERIFYING
+    world.requests = [StopRequest("t-1", "enough")]
+    world.settle()
+    world.faults = lambda _: None
+    world.wait()
+    assert world.mark("t-1") is Status.BLOCKED
+
+
+def test_a_stop_that_comes_too_late_is_dismissed() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.faults = lambda action: Failure("later") if isinstance(action, Publish) else None
+    world.settle()
+    world.requests = [StopRequest("t-1", "enough")]
+    world.faults = lambda _: None
+    world.wait()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert world.requests == []
+
+
+def test_a_launcher_that_does_not_obey_is_swept() -> None:
+    world = running("t-1")
+    world.faults = lambda action: Failure("EPERM") if isinstance(action, End) else None
+    world.requests = [StopRequest("t-1", "now", now=True)]
+    world.settle()
+    assert world.run("t-1").phase is Phase.RUNNING
+    assert "error" in events(world)
+    world.wait(world.policy.grace_seconds + 15)
+    assert world.workers[RunKey("t-1", 1)].swept
+    assert world.mark("t-1") is Status.BLOCKED
+
+
+def test_a_worker_that_has_not_published_itself_is_stopped_once_it_has() -> None:
+    world = World()
+    world.add("t-1")
+    world.settle()
+    worker = world.workers[RunKey("t-1", 1)]
+    process, worker.process, worker.alive = worker.process, None, False
+    world.wait(0.01)
+    world.state = world.state.evolve(runs={"t-1": world.run("t-1").evolve(process=None)})
+    world.requests = [StopRequest("t-1", "now", now=True)]
+    world.settle()
+    assert not worker.ended
+    worker.process, worker.alive = process, True
+    world.wait()
+    assert worker.ended
+
+
+def test_a_pending_task_can_be_stopped_and_retried() -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_concurrent_workers=0)
+    world.add("t-1")
+    world.requests = [StopRequest("t-1", "not  yet\n")]
+    world.settle()
+    assert world.tasks["t-1"].mark == Mark(Status.BLOCKED)
+    assert world.tasks["t-1"].fields["Reason"] == "not yet"
+    assert world.requests == []
+    world.policy = world.policy.evolve(max_concurrent_workers=1)
+    world.requests = [RetryRequest("t-1", fresh=True)]
+    world.settle()
+    assert world.run("t-1").claim.fresh
+    assert world.requests == []
+    assert "Blocked" not in world.tasks["t-1"].fields
+
+
+def test_stop_all_means_the_active_ones_and_launches_nothing_meanwhile() -> None:
+    world = running("t-1", "t-2", max_concurrent_workers=2)
+    world.add("t-3")
+    world.requests = [StopRequest("", "enough")]
+    world.settle()
+    assert "t-3" not in world.state.runs
+    world.wait(world.policy.stop_seconds)
+    assert world.mark("t-1") is world.mark("t-2") is Status.BLOCKED
+    assert world.requests == []
+    assert world.state.live == {"t-3"}
+
+
+def test_requests_for_what_is_not_there_are_dismissed() -> None:
+    world = World()
+    world.add("t-1", Status.COMPLETED)
+    world.requests = [StopRequest("t-9", "x"), StopRequest("t-1", "x"), RetryRequest("t-9")]
+    assert kinds(world.settle()) == [Dismiss, Dismiss, Dismiss]
+
+
+def test_requests_wait_while_the_file_is_away() -> None:
+    world = World()
+    world.readable = False
+    world.requests = [RetryRequest("t-1")]
+    assert world.settle() == []
+
+
+def test_a_request_that_could_not_be_dismissed_is_shown() -> None:
+    world = World()
+    world.requests = [StopRequest("t-9", "x")]
+    world.faults = lambda action: Failure("read-only") if isinstance(action, Dismiss) else None
+    world.tick(tuple(world.tick()))
+    assert world.state.notices == {"requests": "read-only"}
+
+
+def test_retry_of_a_task_that_waits_for_its_next_attempt_starts_it_now() -> None:
+    world = running("t-1")
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert world.mark("t-1") is Status.PENDING
+    world.requests = [RetryRequest("t-1")]
+    world.settle()
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
+    assert world.requests == []
+
+
+def test_retry_waits_until_the_run_directory_is_there() -> None:
+    world = World()
+    world.add("t-1")
+    world.requests = [RetryRequest("t-1", fresh=True)]
+    world.tick()
+    world.restart()
+    world.state = world.state.evolve(runs={}, live=frozenset())
+    world.workers.clear()
+    world.settle()
+    assert world.run("t-1").claim.fresh
+    assert world.requests == []
+
+
+def test_retry_of_an_active_mark_waits_for_the_mark() -> None:
+    world = World()
+    world.add("t-1", Status.ACTIVE, mark=Mark(Status.ACTIVE, "w-ffffff"))
+    world.requests = [RetryRequest("t-1")]
+    world.settle()
+    assert world.run("t-1").key.attempt == 1
+    assert world.requests == []
+
+
+def test_pause_launches_nothing_and_survives() -> None:
+    world = running("t-1")
+    world.add("t-2")
+    world.requests = [PauseRequest(paused=True)]
+    world.settle()
+    assert world.paused == "paused by orch pause"
+    assert world.requests == []
+    assert "t-2" not in world.state.runs
+    world.restart()
+    world.settle()
+    assert world.state.paused == "paused by orch pause"
+    assert not is_idle(world.state, world.policy)
+    world.requests = [PauseRequest(paused=False)]
+    world.settle()
+    assert world.paused is None
+    assert "t-2" in world.state.runs
+
+
+def test_a_pause_in_mid_launch_holds_the_worker_back() -> None:
+    world = World()
+    world.add("t-1")
+    results = world.tick()
+    world.requests = [PauseRequest(paused=True, reason="lunch")]
+    for _ in range(6):
+        results = world.tick(tuple(results))
+    assert world.run("t-1").phase is Phase.READY
+    world.requests = [PauseRequest(paused=False)]
+    world.settle()
+    assert world.run("t-1").phase is Phase.RUNNING
+
+
+def test_sigusr1_toggles() -> None:
+    world = World()
+    assert kinds(world.settle(toggles=1)) == [SavePause]
+    assert world.paused == "paused by SIGUSR1"
+    assert world.settle(toggles=2) == []
+    world.settle(toggles=1)
+    assert world.paused is None
+
+
+def test_a_pause_that_could_not_be_saved_is_saved_later() -> None:
+    world = World()
+    world.faults = lambda action: Failure("disk full") if isinstance(action, SavePause) else None
+    world.requests = [PauseRequest(paused=True)]
+    world.settle()
+    assert world.state.paused
+    assert world.requests, "the request stays until the pause is on disk"
+    assert world.state.notices == {"pause": "disk full"}
+    world.faults = lambda _: None
+    world.wait()
+    assert world.paused == "paused by orch pause"
+    assert world.requests == []
+    assert world.state.notices == {}
+
+
+# --- draining --------------------------------------------------------------------------------------------------
+
+
+def test_a_drain_leaves_the_workers_and_launches_nothing() -> None:
+    world = running("t-1")
+    world.add("t-2")
+    assert not is_drained(world.state, world.policy)
+    world.settle(terminations=1)
+    assert "t-2" not in world.state.runs
+    assert is_drained(world.state, world.policy)
+    assert world.workers[RunKey("t-1", 1)].alive
+
+
+def test_a_drain_can_wait_for_the_workers() -> None:
+    world = running("t-1", drain=Drain.FINISH)
+    world.settle(terminations=1)
+    assert not is_drained(world.state, world.policy)
+    world.end("t-1")
+    world.settle()
+    assert is_drained(world.state, world.policy)
+    assert world.mark("t-1") is Status.COMPLETED
+
+
+@pytest.mark.parametrize(("drain", "terminations"), [(Drain.STOP, 1), (Drain.LEAVE, 2), (Drain.FINISH, 2)])
+def test_stopped_workers_are_taken_up_again_later(drain: Drain, terminations: int) -> None:
+    world = running("t-1", drain=drain, max_attempts=1)
+    world.settle(terminations=terminations)
+    assert world.workers[RunKey("t-1", 1)].ended
+    assert world.mark("t-1") is Status.PENDING
+    assert is_drained(world.state, world.policy)
+    world.restart()
+    world.settle()
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
+
+
+def test_the_third_signal_ends_it_whatever_is_left() -> None:
+    world = running("t-1", drain=Drain.FINISH)
+    world.settle(terminations=3)
+    assert is_drained(world.state, world.policy)
+
+
+# --- resources, agents, idleness ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("resources", [Resources(free_memory_mb=10), Resources(free_disk_mb=10)])
+def test_too_little_memory_or_disk_launches_nothing_and_says_so(resources: Resources) -> None:
+    world = World()
+    world.policy = world.policy.evolve(min_free_memory_mb=100, min_free_disk_mb=100)
+    world.resources = resources
+    world.add("t-1")
+    world.settle()
+    assert world.state.runs == {}
+    assert "10 MB" in world.state.notices["resources"]
+    assert not is_idle(world.state, world.policy)
+    world.resources = Resources(free_memory_mb=1000, free_disk_mb=1000)
+    world.settle()
+    assert "t-1" in world.state.runs
+    assert "resources" not in world.state.notices
+
+
+@pytest.mark.parametrize(("agent", "problems"), [("codex", {}), ("", {"sh": "sh is not installed"})])
+def test_a_missing_agent_starts_nothing_and_fails_nothing(agent: str, problems: dict[str, str]) -> None:
+    world = World()
+    world.add("t-1", agent=agent)
+    world.add("t-2", after=("t-1",))
+    world.agent_problems = problems
+    world.settle()
+    assert world.state.runs == {}
+    assert is_idle(world.state, world.policy)
+    world.agent_problems = {}
+    world.edit("t-1", agent="")
+    world.settle()
+    assert "t-1" in world.state.runs
+
+
+def test_a_task_that_waits_for_its_next_attempt_is_not_idle() -> None:
+    world = running("t-1")
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert not world.state.live
+    assert not is_idle(world.state, world.policy)
+
+
+def test_nothing_is_idle_before_the_file_was_seen() -> None:
+    assert not is_idle(World().state, World().policy)
+
+
+# --- the forge and old news ----------------------------------------------------------------------------------------
+
+
+def test_merges_made_elsewhere_are_written_down() -> None:
+    world = running("t-1", unblock_on="merged")
+    world.add("t-2", after=("t-1",))
+    world.end("t-1")
+    world.settle()
+    assert world.state.plan.waiting == {"t-2": "waits for t-1 to be merged"}
+    (branch,) = world.pulls
+    assert Poll in kinds(world.wait(world.policy.poll_interval))
+    world.pulls[branch] = PullRequest(1, "pull/1", branch, state="merged", merged_commit="c0ffee123")
+    world.wait(world.policy.poll_interval)
+    assert world.tasks["t-1"].fields["Merged"].endswith("c0ffee1")
+    assert world.state.live == {"t-2"}
+
+
+def test_a_poll_that_fails_is_counted() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.faults = lambda action: Failure("down") if isinstance(action, Poll) else None
+    world.settle()
+    world.wait(world.policy.poll_interval)
+    assert world.state.metrics.github_api_errors == 2
+
+
+# --- worktrees that are no longer needed -----------------------------------------------------------------------------
+
+
+def test_a_failed_tree_is_kept_unless_configured() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    world.wait(10_000)
+    assert world.trees == {"t-1"}
+
+
+def test_a_failed_tree_goes_after_its_time() -> None:
+    world = running("t-1", max_attempts=1, keep_failed_seconds=60.0, poll_interval=1000.0)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert world.trees == {"t-1"}
+    assert world.wake_at == world.now + 60
+    world.wait()
+    assert world.trees == set()
+
+
+def test_a_tree_that_is_in_use_again_stays() -> None:
+    world = running("t-1", max_attempts=1, keep_failed_seconds=60.0)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    world.edit("t-1", Mark())
+    world.settle()
+    world.wait(100)
+    assert world.trees == {"t-1"}
+    assert "t-1" in world.state.live
+
+
+def test_a_tree_that_cannot_be_removed_is_tried_later_and_one_that_must_not_is_left() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.faults = lambda action: Failure("busy", retry_after=7.0) if isinstance(action, Remove) else None
+    world.settle()
+    assert world.wake_at == world.now + 7
+    world.faults = lambda action: Failure("nested", permanent=True) if isinstance(action, Remove) else None
+    world.wait()
+    assert not world.state.trees
+    assert world.state.metrics.worktree_errors == 2
+
+
+def test_work_saved_at_the_removal_is_told() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    results = world.tick()
+    for _ in range(20):
+        results = [
+            type(r)(r.action, "refs/orch/saved/t-1/1") if isinstance(r.action, Remove) else r for r in results
+        ]
+        results = world.tick(tuple(results))
+    assert "saved" in events(world)
+
+
+# --- health --------------------------------------------------------------------------------------------------------------
+
+
+def test_health_is_acted_on_once_on_the_way_down() -> None:
+    world = World()
+    world.settle()
+    world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
+    world.settle()
+    assert world.state.health is Health.DEGRADED
+    assert world.state.metrics.worktree_errors == 0
+    world.state = world.state.evolve(metrics=Metrics(worktree_errors=12))
+    world.settle()
+    assert world.state.metrics.worktree_errors == 12, "once is enough"
+    world.state = world.state.evolve(metrics=Metrics(worktree_errors=21))
+    world.settle()
+    assert world.state.health is Health.CRITICAL
+    assert world.paused is not None
+    assert "21 worktree errors" in world.paused
+    world.requests = [PauseRequest(paused=False)]
+    world.settle()
+    assert world.state.health is Health.OK
+
+
+def test_a_completed_task_ends_the_alarm() -> None:
+    world = running("t-1")
+    world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
+    world.settle()
+    assert world.state.health is Health.DEGRADED
+    world.end("t-1")
+    world.settle()
+    assert world.state.health is Health.OK
+
+
+# --- times ------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_unfinished_judgement_is_a_bug_and_says_so() -> None:
+    from orch.core.rules.complete import judge
+
+    world = running("t-1")
+    with pytest.raises(ValueError, match="before it was inspected"):
+        judge(world.run("t-1"), world.policy, world.now)
+
+
+def test_a_process_that_was_adopted_shows_its_own_times() -> None:
+    world = World()
+    world.add("t-1")
+    world.settle()
+    key = RunKey("t-1", 1)
+    world.workers[key] = Worker(world.run("t-1").claim, Process(99, 1, "b", 0.0), alive=True)
+    world.wait()
+    assert world.tasks["t-1"].fields["Started"] == "1970-01-01 00:00:00"
+    assert world.tasks["t-1"].fields["PID"] == "99"

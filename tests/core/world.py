@@ -1,0 +1,271 @@
+"""A pure world for `decide`: it carries out actions at once, in memory, and checks what must hold."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from orch.core.actions import (
+    Action,
+    AddTask,
+    Archive,
+    Ask,
+    Dismiss,
+    End,
+    Ensure,
+    Failure,
+    Finish,
+    Inspect,
+    MakeRun,
+    Poll,
+    Publish,
+    Remove,
+    Result,
+    SavePause,
+    SetId,
+    SetMark,
+    Start,
+    Sweep,
+    Verify,
+    WriteTasks,
+)
+from orch.core.decide import decide
+from orch.core.metrics import Metrics
+from orch.core.model import (
+    Claim,
+    EndReason,
+    Evidence,
+    Exit,
+    Mark,
+    Outcome,
+    Phase,
+    Policy,
+    Process,
+    PullRequest,
+    Request,
+    Resources,
+    Run,
+    RunKey,
+    Status,
+    Task,
+)
+from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
+from orch.core.tasks_md import Document
+
+NOTHING: object = object()
+
+
+@dataclass
+class Worker:
+    """What lies in a run directory, and the process."""
+
+    claim: Claim
+    process: Process | None = None
+    alive: bool = False
+    exit: Exit | None = None
+    outcome: Outcome | None = None
+    stop_file: str = ""
+    ended: bool = False
+    swept: bool = False
+
+
+@dataclass
+class World:
+    """Everything outside `decide`."""
+
+    policy: Policy = field(default_factory=lambda: Policy(default_agent="sh", agents=("sh",)))
+    now: float = 1_000_000.0
+    age: float = 100.0
+    tasks: dict[str, Task] = field(default_factory=dict)
+    unnamed: list[Task] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    workers: dict[RunKey, Worker] = field(default_factory=dict)
+    trees: set[str] = field(default_factory=set)
+    pulls: dict[str, PullRequest] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    check: tuple[bool, str] = (True, "")
+    paused: str | None = None
+    resources: Resources = field(default_factory=Resources)
+    agent_problems: dict[str, str] = field(default_factory=dict)
+    readable: bool = True
+    faults: Callable[[Action], Failure | None] = lambda _: None
+    state: State = field(default_factory=State)
+    done: list[Action] = field(default_factory=list)
+    wake_at: float = 0.0
+    _document: Document | None = None
+    _written: tuple[object, ...] = ()
+
+    def add(self, name: str, status: Status = Status.PENDING, **fields: object) -> None:
+        """A person adds a task."""
+        self.tasks[name] = Task(name, f"do {name}", Mark(status)).evolve(**fields)
+
+    def edit(self, name: str, mark: Mark | None = None, **fields: object) -> None:
+        """A person edits a task."""
+        task = self.tasks[name].evolve(**fields)
+        self.tasks[name] = task if mark is None else task.evolve(mark=mark)
+
+    def document(self) -> Document | None:
+        """tasks.md; the same object while it is unchanged."""
+        if not self.readable:
+            return None
+        written = (tuple(self.tasks.items()), tuple(self.unnamed))
+        if self._document is None or written != self._written:
+            self._written = written
+            placed = {n: t.evolve(line=i) for i, (n, t) in enumerate(self.tasks.items(), 1)}
+            self._document = Document("x", placed, tuple(self.unnamed))
+        return self._document
+
+    def look(self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0) -> Seen:
+        """What `observe` would see."""
+        return Seen(
+            now=self.now,
+            document=self.document(),
+            document_age=self.age,
+            requests=tuple(self.requests),
+            probes={key: probe for key in self.workers if (probe := self._probe(key)) is not None},
+            results=results,
+            toggles=toggles,
+            terminations=terminations,
+            resources=self.resources,
+            agent_problems=dict(self.agent_problems),
+        )
+
+    def tick(self, results: tuple[Result, ...] = (), **signals: int) -> list[Result]:
+        """One decision; its actions are carried out. Gives their results."""
+        decision = decide(self.state, self.look(results, **signals), self.policy)
+        self.state, self.wake_at = decision.state, decision.wake_at
+        self._check()
+        self.done.extend(decision.actions)
+        return [self.perform(action) for action in decision.actions]
+
+    def settle(self, **signals: int) -> list[Action]:
+        """Ticks until nothing more follows now. Gives the actions; none may follow after that."""
+        start = len(self.done)
+        results = self.tick(**signals)
+        for _ in range(200):
+            if not results:
+                break
+            results = self.tick(tuple(results))
+        else:
+            raise AssertionError(f"it goes round: {self.done[-10:]}")
+        actions = self.done[start:]
+        assert self.tick() == [], "deciding again yields something new"
+        return actions
+
+    def wait(self, seconds: float = 0.0) -> list[Action]:
+        """Let time pass (by default until the next look) and settle."""
+        self.now = self.now + seconds if seconds else max(self.now, self.wake_at)
+        return self.settle()
+
+    def restart(self) -> None:
+        """The coordinator is killed and started again: what it knew is gone."""
+        runs: dict[str, Run] = {}
+        for key, worker in sorted(self.workers.items()):
+            phase = Phase.RUNNING if worker.process else Phase.CLAIMING
+            phase = Phase.OVER if worker.outcome else phase
+            run = Run(key, worker.claim, phase, outcome=worker.outcome)
+            runs[key.task] = run.evolve(
+                marked=phase is Phase.RUNNING, retry_at=0.0 if phase is Phase.CLAIMING else None
+            )
+        live = frozenset(name for name, run in runs.items() if run.live)
+        self.state = State(runs=runs, live=live, paused=self.paused, metrics=Metrics())
+
+    def end(self, name: str, exit: Exit | None = None, evidence: Evidence | None = None) -> None:
+        """The worker of a task ends, by default well and with a commit."""
+        worker = self.workers[self.state.runs[name].key]
+        worker.alive = False
+        worker.exit = exit or Exit(EndReason.EXITED, 0, ended_at=self.now)
+        self.evidence[name] = evidence or Evidence(head="abcdef1234567890", commits=("work",))
+
+    def run(self, name: str) -> Run:
+        """The latest run of a task."""
+        return self.state.runs[name]
+
+    def mark(self, name: str) -> Status:
+        """The mark of a task."""
+        return self.tasks[name].mark.status
+
+    def perform(self, action: Action) -> Result:
+        """Carry out an action."""
+        failure = self.faults(action)
+        if failure is not None:
+            return Result(action, failure=failure)
+        return Result(action, self._do(action))
+
+    def _do(self, action: Action) -> object:  # noqa: PLR0911, C901, PLR0912  (one case an action)
+        match action:
+            case WriteTasks(changes):
+                for change in changes:
+                    self._change(change)
+                return self.document()
+            case MakeRun(key, claim):
+                self.workers.setdefault(key, Worker(claim))
+            case Ensure(key):
+                self.trees.add(key.task)
+            case Start(run):
+                worker = self.workers[run.key]
+                assert run.key.task in self.trees, "started without a worktree"
+                assert self.tasks[run.key.task].mark == Mark(Status.ACTIVE, run.key.worker), "no active mark"
+                if worker.process is None:
+                    worker.process, worker.alive = Process(4711, 1, "boot", self.now), True
+            case Ask(key, reason):
+                self.workers[key].stop_file = reason
+            case End(key):
+                self.workers[key].ended = True
+                if self.workers[key].alive:
+                    self.workers[key].alive = False
+                    self.workers[key].exit = Exit(EndReason.STOPPED, signal=15, ended_at=self.now)
+            case Sweep(key):
+                self.workers[key].swept = True
+            case Inspect(run):
+                found = self.evidence.get(run.key.task, Evidence())
+                return found, self.pulls.get(run.claim.branch)
+            case Verify():
+                return self.check
+            case Publish(_, branch, title, body):
+                return self.pulls.setdefault(
+                    branch,
+                    PullRequest(
+                        len(self.pulls) + 1, f"pull/{len(self.pulls) + 1}", branch, title=title, body=body
+                    ),
+                )
+            case Finish(key, outcome):
+                self.workers[key].outcome = self.workers[key].outcome or outcome
+            case Remove(task):
+                self.trees.discard(task)
+                return ""
+            case Dismiss(request):
+                self.requests = [each for each in self.requests if each != request]
+            case SavePause(reason):
+                self.paused = reason
+            case Poll():
+                return tuple(self.pulls.values())
+        return None
+
+    def _change(self, change: SetMark | SetId | AddTask | Archive) -> None:
+        match change:
+            case SetMark(name, was, mark, fields) if name in self.tasks and self.tasks[name].mark == was:
+                merged = dict(self.tasks[name].fields)
+                for key, value in fields:
+                    merged.pop(key, None)
+                    if value is not None:
+                        merged[key] = value
+                self.tasks[name] = self.tasks[name].evolve(mark=mark, fields=merged)
+            case SetId(text, _, name):
+                (found,) = (task for task in self.unnamed if task.text == text)
+                self.unnamed.remove(found)
+                self.tasks[name] = found.evolve(id=name)
+            case _:
+                pass
+
+    def _probe(self, key: RunKey) -> Probe | None:
+        worker = self.workers[key]
+        if worker.exit is not None:
+            return Ended(worker.exit, worker.process)
+        if worker.process is None:
+            return Absent()
+        return Alive(worker.process) if worker.alive else Gone(worker.process)
+
+    def _check(self) -> None:
+        live = [key for key, worker in self.workers.items() if worker.alive]
+        assert len({key.task for key in live}) == len(live), "two live workers of one task"
+        assert len(self.state.live) <= max(self.policy.max_concurrent_workers, len(live)), "over the limit"
+        assert self.state.live == {name for name, run in self.state.runs.items() if run.live}

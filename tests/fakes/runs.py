@@ -1,0 +1,57 @@
+"""A RunStore in memory."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orch.core.model import Claim, Outcome, Phase, Process, Run, RunKey
+from orch.core.names import is_task_id
+from orch.errors import PermanentError
+
+
+class FakeRunStore:
+    """The RunStore of a test.
+
+    `processes` stands for the run.json of each run: a FakeExecutor that is given the same dictionary
+    starts a run only if it is not in there yet, and `finish` fences by putting a pid 0 there.
+    """
+
+    def __init__(self, root: Path = Path("/fake/runs")) -> None:
+        self._root = root
+        self.claims: dict[RunKey, Claim] = {}
+        self.outcomes: dict[RunKey, Outcome] = {}
+        self.processes: dict[RunKey, Process] = {}
+        self.prompts: dict[RunKey, str] = {}
+
+    def load(self) -> Mapping[str, Run]:
+        return {key.task: self._run(key) for key in sorted(self.claims)}
+
+    def claim(self, run: RunKey, claim: Claim) -> None:
+        self.directory(run)
+        self.claims.setdefault(run, claim)
+
+    def write_prompt(self, run: RunKey, text: str) -> Path:
+        self.prompts[run] = text
+        return self.directory(run) / "prompt.md"
+
+    def finish(self, run: RunKey, outcome: Outcome) -> None:
+        self.directory(run)
+        self.processes.setdefault(run, Process(0, 0, "", outcome.ended_at))
+        self.outcomes.setdefault(run, outcome)
+        told = Claim(outcome.branch, outcome.agent, "", outcome.claimed_at, queued_at=outcome.queued_at)
+        self.claims.setdefault(run, told)
+
+    def history(self, task: str) -> Sequence[Run]:
+        self.directory(RunKey(task, 1))
+        return [self._run(key) for key in sorted(self.claims) if key.task == task]
+
+    def directory(self, run: RunKey) -> Path:
+        if not is_task_id(run.task) or run.attempt < 1:
+            raise PermanentError(f"{run.task!r}/{run.attempt} is not the name of a run")
+        return self._root / run.task / str(run.attempt)
+
+    def _run(self, key: RunKey) -> Run:
+        claim, process = self.claims[key], self.processes.get(key)
+        outcome = self.outcomes.get(key)
+        if outcome is not None:
+            return Run(key, claim, Phase.OVER, process=process, outcome=outcome, pull=outcome.pull)
+        return Run(key, claim, Phase.RUNNING if process else Phase.CLAIMING, process=process)
