@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 
@@ -78,7 +78,8 @@ _SETTINGS = (
 _TRANSIENT = re.compile(
     r"Unable to create '[^']*\.lock'|[Cc]annot lock ref|could not lock|Another git process"
     r"|No space left|Disk quota|Read-only file system|Cannot allocate memory|Too many open files"
-    r"|[Cc]ould not resolve host|Could not read from remote|unable to access|[Cc]onnection (?:timed|refus|reset)"
+    r"|[Cc]ould not resolve host|Could not read from remote|unable to access"
+    r"|[Cc]onnection (?:timed|refus|reset)"
     r"|hung up unexpectedly|early EOF|RPC failed|timed out|Temporary failure|temporarily unavailable"
 )
 """What git says of things that pass by themselves or that a person can mend while orch runs."""
@@ -87,12 +88,16 @@ _HINTS = (
     (re.compile(r"dubious ownership"), "git config --global --add safe.directory DIRECTORY"),
     (re.compile(r"\.lock'"), "another git is at work there, or one was killed: then remove the lock file"),
     (re.compile(r"Permission denied \(publickey|Host key verification"), "try the same git command by hand"),
-    (re.compile(r"Authentication failed|could not read Username"), "set up a credential helper or an ssh key"),
+    (
+        re.compile(r"Authentication failed|could not read Username"),
+        "set up a credential helper or an ssh key",
+    ),
     (re.compile(r"No space left|Disk quota"), "free some disk space"),
 )
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
-_SAID_LENGTH = 300
+_SAID_LENGTH = 4000
+_SHOWN_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +163,14 @@ def run(
 def failure(name: str, where: Path, output: Output) -> OrchError:
     """The error that a failed git command means: TransientError, PermanentError or ConfigError."""
     said = output.said or f"exit code {output.code}"
-    hint = next((hint for pattern, hint in _HINTS if pattern.search(said)), "")
+    hint = next((hint for pattern, hint in _HINTS if pattern.search(output.said)), "")
+    said = said if len(said) <= _SHOWN_LENGTH else "..." + said[3 - _SHOWN_LENGTH :]
     message = f"{name} failed in {where}: {said}"
     if output.code == 127:
         return ConfigError("git was not found on PATH", hint="install git 2.30 or newer")
     if output.code < 0:
         return TransientError(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
-    if _TRANSIENT.search(said):
+    if _TRANSIENT.search(output.said):
         return TransientError(message, hint=hint)
     return PermanentError(message, hint=hint)
 
@@ -175,7 +181,7 @@ def one_line(said: bytes) -> str:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     wanted = [line for line in lines if line and not line.startswith("hint:")]
     line = _CREDENTIALS.sub("***@", "; ".join(wanted))
-    return line if len(line) <= _SAID_LENGTH else "..." + line[3 - _SAID_LENGTH :]
+    return line[-_SAID_LENGTH:]
 
 
 def common_directory(repository: Path) -> Path:
@@ -221,10 +227,10 @@ def _start(
     if not where.is_dir():
         raise ConfigError(f"{where} is not a folder")
     try:
-        process = Git(str(where)).execute(
+        process: Any = Git(str(where)).execute(
             command,
             as_process=True,
-            istream=cast(IO[bytes], subprocess.PIPE) if feed else None,  # type: ignore[arg-type]
+            istream=subprocess.PIPE if feed else None,
             env=env,
             start_new_session=True,
             pass_fds=tuple(hold),
@@ -232,8 +238,7 @@ def _start(
     except OSError as error:
         raise TransientError(f"cannot start git in {where}: {error.strerror}") from error
     # GitPython's wrapper would kill git when it is collected; the bare process is ours to end.
-    bare: Any = process.proc
-    process.proc = None
+    bare, process.proc = process.proc, None
     return cast("subprocess.Popen[bytes]", bare)
 
 

@@ -22,6 +22,7 @@ class _Batch:
 
     branches: set[str] = field(default_factory=set)
     done: bool = False
+    fetched: bool = False
     error: TransientError | None = None
 
 
@@ -44,8 +45,8 @@ class Origin:
         found = git.run(self._repository, "config", "--get", "remote.origin.url", accept=(0, 1))
         return found.code == 0
 
-    def fetch(self, branch: str = "") -> None:
-        """Bring the base branch, and `branch` if origin has it, up to date. Nothing without origin.
+    def fetch(self, branch: str = "") -> bool:
+        """Bring the base branch, and `branch` if origin has it, up to date. False without an origin.
 
         A fetch that begins after this call counts for it, whoever asked. Raises TransientError where
         origin cannot be reached after the last try.
@@ -58,12 +59,13 @@ class Origin:
                 with self._state:
                     self._next = _Batch()
                 try:
-                    self._fetch(sorted(batch.branches - {""}))
+                    batch.fetched = self._fetch(sorted(batch.branches - {""}))
                 except TransientError as error:
                     batch.error = error
                 batch.done = True
         if batch.error is not None:
             raise TransientError(batch.error.message, hint=batch.error.hint)
+        return batch.fetched
 
     def tip(self) -> str:
         """The full sha of the base branch: of origin's as last fetched, else of the local one."""
@@ -79,29 +81,27 @@ class Origin:
             )
         return tip
 
-    def _fetch(self, branches: Sequence[str]) -> None:
+    def _fetch(self, branches: Sequence[str]) -> bool:
         if not self.exists():
-            return
+            return False
         # A pattern that matches nothing is no error, as a branch that is missing would be.
         refspecs = [f"+refs/heads/{name}*:refs/remotes/origin/{name}*" for name in branches]
-        refspecs.append(f"+{self._refspec()}")
+        refspecs.append(f"+{self.local_ref}:{self.remote_ref}")
+        command = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-prune")
         for pause in (*self._retries, None):
             try:
                 git.run(
                     self._repository,
-                    *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-prune"),
-                    *("--no-recurse-submodules", "origin", *refspecs),
+                    *(*command, "--no-recurse-submodules", "origin", *refspecs),
                     timeout=git.NETWORK_SECONDS,
                 )
             except (TransientError, PermanentError) as error:
                 if _NO_SUCH_BRANCH.search(error.message):
-                    return  # Nobody has pushed the base branch yet: the local one is the newest.
+                    return True  # Nobody has pushed the base branch yet: the local one is the newest.
                 if pause is None:
                     hint = error.hint or "is origin reachable? git fetch origin"
                     raise TransientError(f"cannot fetch from origin: {error.message}", hint=hint) from error
                 time.sleep(pause)
             else:
-                return
-
-    def _refspec(self) -> str:
-        return f"{self.local_ref}:{self.remote_ref}"
+                break
+        return True

@@ -34,8 +34,8 @@ class TemplatePrompts:
         """`template` is the project's own, None for the packaged one."""
         self._path = template
         self._verify_command = verify_command
-        self._text = ""
-        self._compiled: Template | None = None
+        self._compiled: tuple[str, Template] | None = None
+        """The text that was last read and what became of it: one value, as several threads render."""
 
     def check(self) -> None:
         """Try the template on sample tasks. Raises ConfigError as `render` would."""
@@ -79,10 +79,10 @@ class TemplatePrompts:
 
     def _template(self) -> "Template":
         text = self._read()
-        if self._compiled is None or text != self._text:
-            self._compiled = self._compile(text)
-            self._text = text
-        return self._compiled
+        compiled = self._compiled
+        if compiled is None or compiled[0] != text:
+            self._compiled = compiled = (text, self._compile(text))
+        return compiled[1]
 
     def _read(self) -> str:
         if self._path is None:

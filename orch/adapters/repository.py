@@ -32,7 +32,7 @@ def check_repository(root: Path, base_branch: str = "") -> str:
         raise ConfigError(f"the repository {root} has no commits yet", hint=hint)
     name = base_branch or _default_branch(root)
     if not name:
-        hint = 'check out a branch, or set [forge] base_branch in config.toml'
+        hint = "check out a branch, or set [forge] base_branch in config.toml"
         raise ConfigError(f"no branch is checked out in {root} (detached HEAD)", hint=hint)
     known = sorted({branch for ref in names if (branch := _branch(ref)) and branch != "HEAD"})
     if name not in known:

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from orch.cli import help as texts
-from orch.cli.failure import warn
 
 app = typer.Typer()
 
@@ -32,7 +31,7 @@ def demo(
     folder = Path(tempfile.mkdtemp(prefix="orch-demo-")).resolve()
     shop = make_shop(folder)
     try:
-        work(open_project(shop, warn=warn), plain=plain or not sys.stdout.isatty(), until_idle=True)
+        work(open_project(shop), plain=plain or not sys.stdout.isatty(), until_idle=True)
     finally:
         if not keep:
             shutil.rmtree(folder)

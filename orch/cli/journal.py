@@ -61,9 +61,10 @@ def keep_journal(path: Path, *, plain: bool) -> Iterator[None]:
         )
     except OSError as error:
         warn(f"{path} cannot be written, there is no log: {error.strerror}")
+    log = logging.getLogger("orch")
+    before = (logging.raiseExceptions, log.level, log.propagate)
     # A disk that fills up later must not put tracebacks over the dashboard.
     logging.raiseExceptions = False
-    log = logging.getLogger("orch")
     log.setLevel(logging.INFO)
     log.propagate = False
     for handler in handlers:
@@ -75,6 +76,8 @@ def keep_journal(path: Path, *, plain: bool) -> Iterator[None]:
         for handler in handlers:
             log.removeHandler(handler)
             handler.close()
+        logging.raiseExceptions, level, log.propagate = before
+        log.setLevel(level)
 
 
 class _Stdout(logging.Handler):

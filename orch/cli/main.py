@@ -69,7 +69,8 @@ def main() -> None:
     try:
         place = Place()
     except OSError as error:
-        sys.exit(report(ConfigError(f"the current folder is gone: {error.strerror}", hint="cd to another one")))
+        gone = ConfigError(f"the current folder is gone: {error.strerror}", hint="cd to another one")
+        sys.exit(report(gone))
     code: int | str | None = 0
     try:
         app(prog_name="orch", obj=place)

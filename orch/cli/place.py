@@ -1,5 +1,6 @@
 """Where a command works: the folder that it was started in, and the project around it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,12 +43,15 @@ class Place:
         """The root of the project that is here or that `orch init` would make."""
         return find_root(self.start) or find_repository(self.start) or self.start
 
-    def open(self) -> "Project":
-        """The project, with its settings read. Raises ConfigError where there is none."""
-        from orch.cli.failure import warn
+    def open(self, warn: Callable[[str], None] | None = None) -> "Project":
+        """The project, with its settings read. Raises ConfigError where there is none.
+
+        `warn` is told of oddities that stop nothing; without it they go to stderr.
+        """
+        from orch.cli import failure
         from orch.wiring import open_project
 
-        return open_project(self.root, warn=warn)
+        return open_project(self.root, warn=warn or failure.warn)
 
 
 def find_root(start: Path) -> Path | None:

@@ -1,7 +1,9 @@
 """`orch run`: the coordinator, in the foreground."""
 
+import logging
 import sys
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +14,17 @@ from orch.dashboard.plain import span
 
 if TYPE_CHECKING:
     from orch.core.state import Snapshot
+    from orch.dashboard.screen import Screen
     from orch.wiring import Project
 
 app = typer.Typer()
-HINT = "^C ends orch, workers go on   orch pause   orch stop TASK"
+log = logging.getLogger(__name__)
+HINTS = {
+    "leave": "^C ends orch, its workers go on",
+    "finish": "^C ends orch once its workers are done",
+    "stop": "^C ends orch and its workers",
+}
+"""What the first ^C does, by [coordinator] drain."""
 
 
 @app.command(
@@ -41,7 +50,7 @@ def run(
     the workers. SIGUSR1 pauses and resumes, SIGHUP reads config.toml again.
     """
     place: Place = context.obj
-    project = place.open()
+    project = place.open(log.warning)
     work(project, plain=plain or not sys.stdout.isatty(), until_idle=until_idle)
 
 
@@ -54,30 +63,26 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
     from orch.cli.journal import keep_journal
 
     began = time.time()
-    if plain:
-        last = _Last()
-        with keep_journal(project.config.project.log_file, plain=True):
-            wiring.build(project, on_snapshot=last.show).run(until_idle=until_idle)
-        if until_idle and last.snapshot is not None:
-            typer.echo(_sum_up(last.snapshot, time.time() - began))
-        return
+    last: list[Snapshot] = []
+
+    def keep(snapshot: "Snapshot") -> None:
+        last[:] = [snapshot]
+        if screen is not None:
+            screen.show(snapshot)
+
+    screen = None if plain else _make_screen(project)
+    with keep_journal(project.config.project.log_file, plain=plain), screen or nullcontext():
+        wiring.build(project, on_snapshot=keep).run(until_idle=until_idle)
+    if until_idle and last:
+        typer.echo(_sum_up(last[0], time.time() - began))
+
+
+def _make_screen(project: "Project") -> "Screen":
     from rich.console import Console
 
     from orch.dashboard.screen import Screen
 
-    screen = Screen(Console(), project.root.name, HINT)
-    with keep_journal(project.config.project.log_file, plain=False), screen:
-        wiring.build(project, on_snapshot=screen.show).run(until_idle=until_idle)
-
-
-class _Last:
-    """Keeps the newest snapshot."""
-
-    def __init__(self) -> None:
-        self.snapshot: Snapshot | None = None
-
-    def show(self, snapshot: "Snapshot") -> None:
-        self.snapshot = snapshot
+    return Screen(Console(), project.root.name, HINTS[project.config.coordinator.drain])
 
 
 def _sum_up(snapshot: "Snapshot", seconds: float) -> str:

@@ -16,6 +16,8 @@ class Problem(NamedTuple):
     path: KeyPath
     """The key that is meant, from the top of the file; empty where it is not in the file."""
     message: str
+    is_table: bool = False
+    """Whether the key is that of a table."""
 
 
 def tell(problems: Iterable[Problem], *, name: str, text: str) -> tuple[str, ...]:
@@ -32,7 +34,7 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def key_text(path: KeyPath) -> str:
+def _key_text(path: KeyPath) -> str:
     """A key as it may stand in the file, on one line whatever is in it."""
     return ".".join(part if BARE_KEY.fullmatch(part) else ascii(part) for part in path)
 
@@ -47,9 +49,13 @@ def _line(path: KeyPath, lines: dict[KeyPath, int]) -> int:
 
 
 def _told(line: int, problem: Problem, name: str) -> str:
+    message = "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in problem.message)
     if not problem.path:
-        return problem.message
+        return message
     depth = 2 if problem.path[0] == "agents" else 1
     table, key = problem.path[:depth], problem.path[depth:]
-    where = f"[{key_text(table)}]{' ' + key_text(key) if key else ''}"
-    return f"{name}{f':{line}' if line else ''}: {where}: {problem.message}"
+    if key:
+        where = f"[{_key_text(table)}] {_key_text(key)}"
+    else:
+        where = f"[{_key_text(table)}]" if problem.is_table else _key_text(table)
+    return f"{name}{f':{line}' if line else ''}: {where}: {message}"

@@ -1,6 +1,7 @@
 """Reads config.toml and the environment. Finds every problem, not only the first."""
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,9 +61,13 @@ def check_text(
 def _read(root: Path) -> str:
     file = root / CONFIG_NAME
     try:
-        if not os.path.lexists(file):
-            return ""
-        if not file.is_file():
+        try:
+            mode = file.stat().st_mode
+        except FileNotFoundError:
+            if not file.is_symlink():
+                return ""
+            raise
+        if not stat.S_ISREG(mode):  # reading a named pipe would wait for ever
             raise ConfigError(f"{file} is not a file", hint="make it one, or move it away")
         with file.open("rb") as stream:
             data = stream.read(LARGEST_FILE + 1)
@@ -73,7 +78,9 @@ def _read(root: Path) -> str:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{file}:{line}: this is not UTF-8", hint="save the file as UTF-8") from None
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}", hint="check its permissions") from error
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}", hint="look at it, or move it away"
+        ) from error
 
 
 def _interpret(
@@ -112,11 +119,12 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
     agents: dict[str, AgentSettings] = {}
     problems: list[Problem] = []
     if not isinstance(value, Mapping):
-        return agents, [Problem((AGENTS,), "must be tables: [agents.NAME]")]
+        return agents, [Problem((AGENTS,), "must be tables: [agents.NAME]", is_table=True)]
     for name, table in value.items():
         path = (AGENTS, name)
         if AGENT_NAME.fullmatch(name) is None:
-            problems.append(Problem(path, "an agent's name is one word of letters, digits, - and _"))
+            message = "an agent's name is one word of letters, digits, - and _"
+            problems.append(Problem(path, message, is_table=True))
         agents[name], more = read_table(path, AgentSettings(kind=_kind(name)), table)
         problems += more
     if override.strip():
@@ -156,7 +164,7 @@ def _trees(root: Path, worktree: WorktreeSettings) -> tuple[Path, list[Problem]]
     for name in ("copy", "link"):
         for entry in getattr(worktree, name):
             source = root / entry
-            if trees.is_relative_to(source) or source.is_relative_to(trees):
+            if source != root and (trees.is_relative_to(source) or source.is_relative_to(trees)):
                 problems.append(
                     Problem(("worktree", name), f"{entry!r} and the folder of the worktrees overlap")
                 )

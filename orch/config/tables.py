@@ -41,7 +41,7 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 def read_table(path: KeyPath, defaults: AnySettings, value: object) -> tuple[AnySettings, list[Problem]]:
     """The settings in one table, and every problem. A missing or wrong key is as in `defaults`."""
     if not isinstance(value, Mapping):
-        return defaults, [Problem(path, f"must be a table, not {_type_name(value)}")]
+        return defaults, [Problem(path, f"must be a table, not {_type_name(value)}", is_table=True)]
     hints = get_type_hints(type(defaults), include_extras=True)
     problems = [Problem((*path, key), _unknown(key, hints)) for key in value if key not in hints]
     good: dict[str, Any] = {}
@@ -61,7 +61,7 @@ def read_table(path: KeyPath, defaults: AnySettings, value: object) -> tuple[Any
 def unknown_at_top(key: str, value: object) -> Problem:
     """What to say of a key or table that no configuration has at the top of the file."""
     if isinstance(value, Mapping):
-        return Problem((key,), "unknown table" + meant(key, (*TABLES, AGENTS)))
+        return Problem((key,), "unknown table" + meant(key, (*TABLES, AGENTS)), is_table=True)
     return Problem((key,), _unknown(key, ()))
 
 

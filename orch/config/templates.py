@@ -21,8 +21,8 @@ git add -- "$ORCH_TASK_ID.md" &&
 git commit --quiet -m "$ORCH_TASK_ID: written down by the example agent"
 """]
 
-# Then put your own agent in its place. A coding agent on the command line is started like this (say
-# default = "claude" above); what it may do without asking is decided by its own options.
+# Then put your own agent in its place, and name it above as the default. A coding agent on the command
+# line is started like this; what it may do without asking is decided by its own options.
 #
 # [agents.claude]
 # kind = "command"

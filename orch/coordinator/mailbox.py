@@ -39,7 +39,7 @@ class Mailbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._receiver, selectors.EVENT_READ)
         self._posted: deque[Wake] = deque()
-        self._watcher: _Watcher | None = None
+        self._watcher: Watcher | None = None
         self._handlers: dict[signal.Signals, object] = {}
         self._previous_fd = -1
 
@@ -81,23 +81,27 @@ class Mailbox:
     def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
         """Wake up when one of `files` is saved, or when anything appears in one of `folders`."""
         if self._watcher is None:
-            self._watcher = _Watcher.make()
-            if self._watcher.descriptor is not None:
-                self._selector.register(self._watcher.descriptor, selectors.EVENT_READ)
-        self._watcher.watch(files, folders)
+            self.watch_with(best_watcher())
+        if self._watcher is not None:
+            self._watcher.watch(files, folders)
+
+    def watch_with(self, watcher: "Watcher") -> None:
+        """Use this watcher for the files from now on."""
+        self._watcher = watcher
+        if watcher.descriptor is not None:
+            self._selector.register(watcher.descriptor, selectors.EVENT_READ)
 
     def wait(self, timeout: float) -> tuple[Wake, ...]:
         """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up."""
-        slice_seconds = timeout
-        if self._watcher is not None and self._watcher.descriptor is None:
-            slice_seconds = min(timeout, POLL_SECONDS)
         left = max(0.0, timeout)
+        looks = self._watcher is not None and self._watcher.descriptor is None
         while True:
-            self._selector.select(min(left, max(0.0, slice_seconds)))
+            pause = min(left, POLL_SECONDS) if looks else left
+            self._selector.select(pause)
             wakes = [*self._take_signals(), *self._take_posted()]
             if self._watcher is not None:
                 wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
-            left -= slice_seconds
+            left -= pause
             if wakes or left <= 0:
                 return tuple(wakes)
 
@@ -132,24 +136,13 @@ class Mailbox:
             # A background thread outlived the mailbox: nobody waits for its result any more.
 
 
-class _Watcher:
+class Watcher:
     """Tells which watched files have changed, by looking at them."""
 
     descriptor: int | None = None
 
     def __init__(self) -> None:
         self._stamps: dict[Path, Stamp] = {}
-
-    @staticmethod
-    def make() -> "_Watcher":
-        """The best watcher that this system has."""
-        if INotify is None:
-            return _Watcher()
-        try:
-            return _InotifyWatcher()
-        except OSError:
-            # The limit of inotify instances of this user is reached: looking works as well.
-            return _Watcher()
 
     def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
         self._stamps = {path: _stamp(path) for path in (*files, *folders)}
@@ -164,7 +157,7 @@ class _Watcher:
         self._stamps = {}
 
 
-class _InotifyWatcher(_Watcher):
+class InotifyWatcher(Watcher):
     """Is told by the kernel."""
 
     def __init__(self) -> None:
@@ -205,6 +198,17 @@ class _InotifyWatcher(_Watcher):
 
     def close(self) -> None:
         self._inotify.close()
+
+
+def best_watcher() -> Watcher:
+    """The best watcher that this system has."""
+    if INotify is None:
+        return Watcher()
+    try:
+        return InotifyWatcher()
+    except OSError:
+        # The limit of inotify instances of this user is reached: looking works as well.
+        return Watcher()
 
 
 def _stamp(path: Path) -> Stamp:

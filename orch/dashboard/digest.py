@@ -73,6 +73,8 @@ def _task_row(task: Task, run: Run | None, waiting: str) -> TaskRow:
     status = task.mark.status
     outcome = run.outcome if run else None
     pull = find_pull(run)
+    if not waiting and "Retry at" in task.fields:
+        waiting = f"retry at {task.fields['Retry at']}"
     error = ""
     if status in (Status.PENDING, Status.FAILED, Status.BLOCKED):
         error = task.fields.get("Reason", "") or (outcome.reason if outcome else "")

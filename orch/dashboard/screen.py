@@ -39,6 +39,7 @@ class Screen:
         self._snapshot: Snapshot | None = None
         self._news = threading.Event()
         self._closing = threading.Event()
+        self._fine = True
         self._thread = threading.Thread(target=self._draw, name="dashboard", daemon=True)
 
     def __enter__(self) -> Self:
@@ -51,7 +52,7 @@ class Screen:
         self._closing.set()
         self._news.set()
         self._thread.join(CLOSE_SECONDS)
-        if self._snapshot is not None and not self._thread.is_alive():
+        if self._snapshot is not None and self._fine and not self._thread.is_alive():
             with contextlib.suppress(OSError):
                 self._console.print(self._view(self._snapshot, None, ""))
 
@@ -77,6 +78,8 @@ class Screen:
                     self._closing.wait(REST_SECONDS)
                     self._news.wait(REDRAW_SECONDS - REST_SECONDS)
         except OSError as error:
+            self._fine = False
             log.warning("the terminal is gone, nothing is drawn any more: %s", error)
         except Exception:
+            self._fine = False
             log.exception("the dashboard cannot be drawn; everything else goes on")

@@ -54,7 +54,7 @@ class Section:
         rows = self.rows[:: self.lines_each]
         if room >= len(rows) and not self.hidden:
             return list(rows)
-        kept = room - 1
+        kept = min(room - 1, len(rows))
         if kept == 0:
             return [rows[0]]
         return [*rows[:kept], Text(f"… and {len(rows) + self.hidden - kept} more", "dim")]

@@ -163,6 +163,7 @@ class TestVerdict:
             (Exit(EndReason.EXITED, signal=250), "killed by signal 250"),
             (Exit(EndReason.EXITED), "ended without an exit code"),
             (Exit(EndReason.TIMEOUT), "timed out"),
+            (Exit(EndReason.INTERRUPTED, message="the machine restarted"), "the machine restarted"),
             (Exit(EndReason.MEMORY, message="900 of 800 MB"), "over its memory limit: 900 of 800 MB"),
             (
                 Exit(EndReason.SPAWN, message="no\nsuch \x1b[31mfile"),

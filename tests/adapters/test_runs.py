@@ -98,8 +98,8 @@ class TestContract:
         store.finish(KEY, OUTCOME)
         run = store.load()["gh-471"]
         assert (run.phase, run.outcome, run.pull) == (Phase.OVER, OUTCOME, OUTCOME.pull)
-        assert (run.claim.branch, run.claim.agent) == (CLAIM.branch, CLAIM.agent)
-        assert (run.claim.claimed_at, run.claim.queued_at) == (10.0, 9.0)
+        told = Claim(CLAIM.branch, CLAIM.agent, title="", claimed_at=10.0, queued_at=9.0)
+        assert (run.claim, run.process) == (told, None)
 
     def test_the_first_claim_of_a_run_stays(self, world: tuple[RunStore, Launch]) -> None:
         store, _ = world
@@ -183,11 +183,6 @@ class TestFiles:
         ended = Exit(EndReason.EXITED, code=3, ended_at=15.0, cpu_seconds=0.5)
         (store.directory(KEY) / "exit.json").write_bytes(records.encode(ended))
         assert [run.exit for run in store.history("gh-471")] == [ended]
-
-    def test_the_prompt_is_written_whatever_is_in_it(self, store: RunDirectories) -> None:
-        path = store.write_prompt(KEY, "Grüße \udcff\n")
-        assert path == store.directory(KEY) / "prompt.md"
-        assert path.read_text(encoding="utf-8") == "Grüße ?\n"
 
     def test_a_title_that_was_no_utf_8_can_be_claimed(self, store: RunDirectories) -> None:
         store.claim(KEY, Claim("orch/x", "claude", "caf\udce9", 1.0))
@@ -287,7 +282,7 @@ class TestDamage:
     def test_a_run_whose_claim_and_process_are_both_damaged_keeps_its_number(
         self, store: RunDirectories
     ) -> None:
-        store.write_prompt(KEY, "x")
+        store.directory(KEY).mkdir(parents=True)
         (store.directory(KEY) / "run.json").write_text("")
         run = store.load()["gh-471"]
         assert (run.key, run.phase, run.process, run.claim.branch) == (KEY, Phase.RUNNING, None, "")
@@ -303,7 +298,7 @@ class TestDamage:
 
     def test_a_directory_without_a_claim_is_unclaimed(self, store: RunDirectories) -> None:
         store.claim(KEY, CLAIM)
-        store.write_prompt(NEXT, "x")
+        store.directory(NEXT).mkdir()
         assert store.load()["gh-471"].key == KEY
 
     def test_a_run_whose_directory_was_deleted_can_be_finished(self, store: RunDirectories) -> None:
@@ -444,7 +439,7 @@ class TestPrune:
     def test_old_runs_go_but_never_the_latest(self, store: RunDirectories) -> None:
         self.fill(store)
         store.claim(RunKey("t-2", 2), CLAIM)
-        store.write_prompt(RunKey("t-3", 3), "not claimed")
+        store.directory(RunKey("t-3", 3)).mkdir()
         gone = [RunKey("t-1", 1), RunKey("t-1", 2), RunKey("t-2", 1), RunKey("t-3", 1)]
         assert store.prune(14, self.NOW, dry_run=True) == gone
         assert len(store.history("t-1")) == 4

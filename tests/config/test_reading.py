@@ -275,11 +275,11 @@ BROKEN = [
         '[forge]\nbase_branch = "-f"',
         "config.toml:2: [forge] base_branch: '-f' cannot be the name of a branch",
     ),
-    ("[worktree]\ncopy = 3", "config.toml:2: [worktree] copy: must be a list of strings, not a number"),
+    ("[worktree]\ncopy = 3", "config.toml:2: [worktree] copy: must be a list of strings, not 3"),
     ("[worktree]\ncopy = [\n  1\n]", "config.toml:2: [worktree] copy: must be a list of strings"),
     ("[verify]\ncommand = ['x']", "config.toml:2: [verify] command: must be a string, not a list"),
     (
-        "[agents.mine]\nenv = 'x'",
+        "[agents.mine]\nenv = 'x'\ncommand = ['y']",
         "config.toml:2: [agents.mine] env: must be a table of strings, not a string",
     ),
     ("[retry]\nmax_seconds = 1", "config.toml:2: [retry] max_seconds: must be at least initial_seconds (5)"),
@@ -323,7 +323,7 @@ def test_a_problem_names_file_line_key_and_the_way_out(tmp_path: Path, text: str
             "[retry]\nmax attempts = 3",
             "config.toml:2: column 5: Expected '=' after a key in a key/value pair",
         ),
-        ("a = 1\na = 2", "config.toml:2: column 4: Cannot overwrite a value"),
+        ("a = 1\na = 2", "config.toml:2: column 6: Cannot overwrite a value"),
         ("a = " + "[" * 5000, "config.toml: a number is too long, or a value is nested too deeply"),
         ("a = " + "9" * 5000, "config.toml: a number is too long, or a value is nested too deeply"),
     ],
@@ -455,9 +455,15 @@ def test_a_folder_called_config_toml(tmp_path: Path) -> None:
         load(tmp_path, {})
 
 
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    with pytest.raises(ConfigError, match="is not a file"):
+        load(tmp_path, {})
+
+
 def test_a_link_to_nothing_is_no_missing_file(tmp_path: Path) -> None:
     (tmp_path / "config.toml").symlink_to("nowhere")
-    with pytest.raises(ConfigError, match="is not a file"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
         check(tmp_path, {})
 
 
@@ -473,7 +479,7 @@ def test_a_file_that_is_far_too_large(tmp_path: Path) -> None:
         load(tmp_path, {})
 
 
-def test_a_root_that_is_a_file(tmp_path: Path) -> None:
+def test_a_name_that_the_system_does_not_take(tmp_path: Path) -> None:
     # Root may read everything, so the failure that every user meets alike is a name too long.
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / ("x" * 300), {})

@@ -228,7 +228,8 @@ class World:
                     ),
                 )
             case Finish(key, outcome):
-                self.workers[key].outcome = self.workers[key].outcome or outcome
+                worker = self.workers.setdefault(key, Worker(self.state.runs[key.task].claim))
+                worker.outcome = worker.outcome or outcome
             case Remove(task):
                 self.trees.discard(task)
                 return ""

@@ -1,6 +1,7 @@
 """Snapshots to draw, made by hand."""
 
 from dataclasses import replace
+from typing import Any
 
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import (
@@ -37,7 +38,7 @@ def end(run: Run, kind: OutcomeKind, reason: str = "", pull: PullRequest | None 
     return run.evolve(phase=Phase.OVER, outcome=outcome, pull=pull)
 
 
-def make_snapshot(*tasks: Task, runs: tuple[Run, ...] = (), **fields: object) -> Snapshot:
+def make_snapshot(*tasks: Task, runs: tuple[Run, ...] = (), **fields: Any) -> Snapshot:
     snapshot = Snapshot(
         at=NOW,
         document=Document("", {task.id: task for task in tasks}),
@@ -45,7 +46,7 @@ def make_snapshot(*tasks: Task, runs: tuple[Run, ...] = (), **fields: object) ->
         metrics=Metrics(),
         health=Health.OK,
     )
-    return replace(snapshot, **fields)  # type: ignore[arg-type]
+    return replace(snapshot, **fields)
 
 
 def busy() -> Snapshot:

@@ -34,7 +34,7 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     shown = printable(text)
     assert all(char.isprintable() or char in "\u200c\u200d" for char in shown)
     assert printable(shown) == shown
-    assert printable(text).encode()
+    shown.encode()  # no surrogate is left
 
 
 def test_surrogates_are_replaced_and_the_rest_stays() -> None:

@@ -1,17 +1,21 @@
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
 
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import Mark, OutcomeKind, Problem, PullRequest, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
+from orch.dashboard.sections import Section
 from orch.dashboard.view import View, share_out
 from tests.dashboard.snapshots import NOW, busy, crowded, end, make_run, make_snapshot
 
@@ -49,12 +53,14 @@ def test_everything_that_matters_is_drawn(width: int) -> None:
 def test_on_a_wide_screen_the_lists_stand_side_by_side() -> None:
     lines = draw(busy(), 200).splitlines()
     assert any("Workers" in line and "Failed and blocked" in line for line in lines)
-    assert not any("Workers" in line and "Failed and blocked" in line for line in draw(busy(), 80).splitlines())
+    assert not any(
+        "Workers" in line and "Failed and blocked" in line for line in draw(busy(), 80).splitlines()
+    )
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 119, 120, 200])
 @pytest.mark.parametrize("make", [busy, crowded, make_snapshot])
-def test_no_line_is_wider_than_the_terminal(make: type[Snapshot], width: int) -> None:
+def test_no_line_is_wider_than_the_terminal(make: Callable[[], Snapshot], width: int) -> None:
     for height in (None, 24, 50):
         assert all(cell_len(line) <= width for line in draw(make(), width, height).splitlines())
 
@@ -62,7 +68,7 @@ def test_no_line_is_wider_than_the_terminal(make: type[Snapshot], width: int) ->
 @pytest.mark.parametrize("width", [80, 200])
 @pytest.mark.parametrize("height", [16, 24, 50])
 @pytest.mark.parametrize("make", [busy, crowded, make_snapshot])
-def test_it_fits_the_screen(make: type[Snapshot], width: int, height: int) -> None:
+def test_it_fits_the_screen(make: Callable[[], Snapshot], width: int, height: int) -> None:
     assert len(draw(make(), width, height).splitlines()) <= height
 
 
@@ -108,7 +114,7 @@ def test_a_file_that_cannot_be_read_is_no_crash() -> None:
         ({"health": Health.CRITICAL}, "critical"),
     ],
 )
-def test_what_holds_the_fleet_is_said_at_the_top(fields: dict[str, object], shown: str) -> None:
+def test_what_holds_the_fleet_is_said_at_the_top(fields: dict[str, Any], shown: str) -> None:
     assert shown in draw(make_snapshot(**fields))
 
 
@@ -195,7 +201,7 @@ def test_without_colour_nothing_but_text_is_written() -> None:
 @pytest.mark.parametrize(
     ("room", "wanted", "given_rows"),
     [
-        (10, [20, 20, 20], [5, 3, 2]),
+        (10, [20, 20, 20], [6, 2, 2]),
         (10, [1, 2, 3], [1, 2, 3]),
         (9, [6, 1, 1, 6], [5, 1, 1, 2]),
         (3, [6, 6, 6], [1, 1, 1]),
@@ -206,3 +212,24 @@ def test_without_colour_nothing_but_text_is_written() -> None:
 def test_rows_are_shared_out(room: int, wanted: list[int], given_rows: list[int]) -> None:
     assert share_out(room, wanted) == given_rows
     assert sum(given_rows) <= room
+
+
+@pytest.mark.parametrize(
+    ("room", "lines"),
+    [
+        (0, []),
+        (1, ["a"]),
+        (2, ["a", "… and 2 more"]),
+        (3, ["a", "b", "c"]),
+        (5, ["a", "b", "c"]),
+        (6, ["a", "1", "b", "2", "c", "3"]),
+    ],
+)
+def test_a_section_gives_up_second_lines_first(room: int, lines: list[str]) -> None:
+    section = Section(Text("head"), [Text(word) for word in "a1b2c3"], lines_each=2)
+    assert [line.plain for line in section.cut(room)] == lines
+
+
+def test_a_section_counts_what_it_was_not_even_given() -> None:
+    section = Section(Text("head"), [Text("a"), Text("b")], hidden=7)
+    assert [line.plain for line in section.cut(5)] == ["a", "b", "… and 7 more"]

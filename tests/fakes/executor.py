@@ -32,6 +32,7 @@ class FakeExecutor:
         """Every worker that was really started, in order."""
         self.commands: dict[RunKey, Command] = {}
         self.worktrees: dict[RunKey, Path] = {}
+        self.prompts: dict[RunKey, str] = {}
         self.ended: list[RunKey] = []
         self.swept: list[RunKey] = []
         self.leftovers: set[RunKey] = set()
@@ -76,7 +77,7 @@ class FakeExecutor:
 
     # --- the protocol ----------------------------------------------------------------------------
 
-    def start(self, run: RunKey, command: Command, worktree: Path) -> None:
+    def start(self, run: RunKey, command: Command, worktree: Path, prompt: str) -> None:
         self._enter("start", run)
         if not command.argv:
             raise PermanentError(f"the command of {run} is empty")
@@ -86,6 +87,7 @@ class FakeExecutor:
         self.started.append(run)
         self.commands[run] = command
         self.worktrees[run] = worktree
+        self.prompts[run] = prompt
         self.processes[run] = Process(
             pid=1000 + number,
             start_ticks=number,

@@ -10,7 +10,10 @@ class FakePrompts:
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
 
-    def render(self, task: Task, run: Run) -> str:
+    def check(self) -> None:
         if self.broken:
             raise ConfigError(self.broken)
+
+    def render(self, task: Task, run: Run) -> str:
+        self.check()
         return f"{run.key}: {task.title}\n"

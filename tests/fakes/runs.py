@@ -20,25 +20,20 @@ class FakeRunStore:
         self.claims: dict[RunKey, Claim] = {}
         self.outcomes: dict[RunKey, Outcome] = {}
         self.processes: dict[RunKey, Process] = {}
-        self.prompts: dict[RunKey, str] = {}
 
     def load(self) -> Mapping[str, Run]:
-        return {key.task: self._run(key) for key in sorted(self.claims)}
+        latest = {key.task: self._run(key) for key in sorted(self.claims)}
+        return {task: _as_told(run, run.outcome) if run.outcome else run for task, run in latest.items()}
 
     def claim(self, run: RunKey, claim: Claim) -> None:
         self.directory(run)
         self.claims.setdefault(run, claim)
 
-    def write_prompt(self, run: RunKey, text: str) -> Path:
-        self.prompts[run] = text
-        return self.directory(run) / "prompt.md"
-
     def finish(self, run: RunKey, outcome: Outcome) -> None:
         self.directory(run)
         self.processes.setdefault(run, Process(0, 0, "", outcome.ended_at))
         self.outcomes.setdefault(run, outcome)
-        told = Claim(outcome.branch, outcome.agent, "", outcome.claimed_at, queued_at=outcome.queued_at)
-        self.claims.setdefault(run, told)
+        self.claims.setdefault(run, _claim_of(outcome))
 
     def history(self, task: str) -> Sequence[Run]:
         self.directory(RunKey(task, 1))
@@ -55,3 +50,12 @@ class FakeRunStore:
         if outcome is not None:
             return Run(key, claim, Phase.OVER, process=process, outcome=outcome, pull=outcome.pull)
         return Run(key, claim, Phase.RUNNING if process else Phase.CLAIMING, process=process)
+
+
+def _as_told(run: Run, outcome: Outcome) -> Run:
+    """A run that is over as `load` gives it: with no more than its outcome tells."""
+    return run.evolve(claim=_claim_of(outcome), process=None)
+
+
+def _claim_of(outcome: Outcome) -> Claim:
+    return Claim(outcome.branch, outcome.agent, "", outcome.claimed_at, queued_at=outcome.queued_at)

@@ -16,8 +16,8 @@ UNCHARGED = frozenset({EndReason.SPAWN, EndReason.STOPPED, EndReason.INTERRUPTED
 _REASONS = {
     EndReason.TIMEOUT: "timed out",
     EndReason.MEMORY: "over its memory limit",
-    EndReason.STALLED: "no output and no CPU for too long",
-    EndReason.OUTPUT: "its log grew over the limit",
+    EndReason.STALLED: "stalled, no output and no CPU",
+    EndReason.OUTPUT: "printed too much",
     EndReason.STOPPED: "stopped",
     EndReason.SPAWN: "the command could not be started",
     EndReason.LOST: "the launcher vanished",
@@ -121,7 +121,7 @@ def describe(exit: Exit) -> str:
     else:
         what = "ended without an exit code" if exit.code is None else f"exit code {exit.code}"
     message = output.plain(exit.message).replace("\n", " ").strip()
-    return f"{what}: {message}" if message else what
+    return f"{what}: {message}" if message and message != what else what
 
 
 def _signal_name(number: int) -> str:

@@ -18,7 +18,7 @@ from orch.adapters.executors.exits import ExitWatch
 from orch.adapters.executors.limits import MEGABYTE
 from orch.adapters.executors.orders import Orders
 from orch.adapters.executors.verify import VerifyCommand, run_verify
-from orch.adapters.store import records
+from orch.adapters.store import atomic, records
 from orch.core.model import Claim, EndReason, Exit, Process, RunKey
 from orch.core.names import is_task_id
 from orch.core.state import Absent, Alive, Ended, Gone, Probe
@@ -84,8 +84,8 @@ class LocalExecutor:
 
     # --- the protocol ------------------------------------------------------------------------------
 
-    def start(self, run: RunKey, command: Command, worktree: Path) -> None:
-        """Start a worker whose prompt.md is written. A run that was ever started starts nothing.
+    def start(self, run: RunKey, command: Command, worktree: Path, prompt: str) -> None:
+        """Write prompt.md and start a worker. A run that was ever started starts nothing.
 
         Returns when run.json is there. Raises TransientError where the launcher cannot be started
         (with its last words), PermanentError for a command that no system could start.
@@ -95,6 +95,7 @@ class LocalExecutor:
             return
         orders = self._orders(run, command, directory, worktree)
         environment = self._environment(run, command)
+        atomic.write(directory / "prompt.md", prompt.encode("utf-8", "replace"))
         try:
             child, ready = _launch(orders, environment, directory)
         except OSError as error:
@@ -105,7 +106,8 @@ class LocalExecutor:
             return
         status = child.wait()
         self._child(run)
-        if status != launcher.TAKEN:
+        # One that lost the race for run.json may have been ended with the run that won it.
+        if status != launcher.TAKEN and not os.path.lexists(directory / "run.json"):
             words = _last_line(directory / "launcher.log")
             raise TransientError(f"the launcher of {run} ended with {status} and started nothing: {words}")
 

@@ -49,10 +49,10 @@ def sweep(run_id: str, grace: float, *, proc: bool = processes.HAS_PROC) -> tupl
     """
     line = processes.ancestors(os.getpid()) if proc else frozenset[int]()
 
-    def look() -> Sequence[processes.Member]:
+    def look() -> "Sequence[processes.Member]":
         return processes.marked(run_id, without=line) if proc else _marked(run_id)
 
-    def find() -> Sequence[processes.Member]:
+    def find() -> "Sequence[processes.Member]":
         found = look()
         for _ in range(CLEAN_LOOKS - 1):
             if not found:

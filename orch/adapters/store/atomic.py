@@ -23,7 +23,8 @@ _HINTS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "check the owner and the permissions",
-    errno.EPERM: "check the owner and the permissions",
+    errno.EPERM: "check the owner and the permissions, and whether the file system has hard links",
+    errno.EOPNOTSUPP: "the file system has no hard links, which orch needs",
     errno.EMFILE: "too many open files: raise `ulimit -n`",
     errno.ENFILE: "too many open files on this machine",
 }

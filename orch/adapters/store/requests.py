@@ -28,7 +28,7 @@ SETTLED_SECONDS = 1.0
 """A file this young may still be being written by hand, so it is not called bad yet."""
 LOCK_SECONDS = 2.0
 """The lock is held for milliseconds; after this, whoever holds it hangs."""
-LOCK_STEP_SECONDS = 0.01
+LOCK_STEP_SECONDS = 0.005
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -49,11 +49,14 @@ class _Pause(msgspec.Struct, frozen=True):
 class RequestFiles:
     """The RequestStore on disk. `warn` gets one line for each file that was not understood."""
 
-    def __init__(self, directory: Path, *, warn: Callable[[str], None]) -> None:
-        """`directory` is `.orch`; it is made when it is needed."""
+    def __init__(
+        self, directory: Path, *, warn: Callable[[str], None], now: Callable[[], float] = time.time
+    ) -> None:
+        """`directory` is `.orch`; it is made when it is needed. `now` is seconds since the epoch."""
         self._folder = directory / "requests"
         self._pause = directory / "pause.json"
         self._warn = warn
+        self._now = now
         self._told: set[tuple[str, int]] = set()
 
     def read(self) -> tuple[Request, ...]:
@@ -64,7 +67,7 @@ class RequestFiles:
         found = []
         for path in self._files():
             try:
-                age = path.lstat().st_mtime_ns
+                changed = path.lstat().st_mtime_ns
                 request = self._understand(path)
             except FileNotFoundError:
                 continue
@@ -81,7 +84,7 @@ class RequestFiles:
                 self._tell(path, error.message)
             else:
                 if request is not None:
-                    found.append((age, path.name, request))
+                    found.append((changed, path.name, request))
         return tuple(request for _, _, request in sorted(found, key=lambda entry: entry[:2]))
 
     def post(self, request: Request) -> None:
@@ -158,10 +161,7 @@ class RequestFiles:
         """Move a bad file to `bad/`, unless somebody is still writing it or has just replaced it."""
         try:
             with self._lock():
-                if time.time() - path.lstat().st_mtime < SETTLED_SECONDS:
-                    return
-                with contextlib.suppress(records.DamagedError):
-                    self._understand(path)
+                if abs(self._now() - path.lstat().st_mtime) < SETTLED_SECONDS or not self._is_bad(path):
                     return
                 bad = self._folder / "bad"
                 bad.mkdir(exist_ok=True)
@@ -176,6 +176,15 @@ class RequestFiles:
             self._tell(path, f"{error.message}; it could not be moved aside: {obstacle}")
         else:
             self._warn(f"{error.message}; moved to {target}")
+
+    def _is_bad(self, path: Path) -> bool:
+        try:
+            self._understand(path)
+        except records.DamagedError:
+            return True
+        except PermanentError:
+            return False
+        return False
 
     def _tell(self, path: Path, message: str) -> None:
         """Warn once for each version of a file that stays where it is."""

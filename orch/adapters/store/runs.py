@@ -1,7 +1,7 @@
 """The run directories `.orch/runs/<task>/<attempt>/`: the fence of every attempt (design section 5).
 
     claim.json    decided, before anything is started     written here, first
-    prompt.md     what the agent is told                  written here
+    prompt.md     what the agent is told                  the executor
     run.json      the launcher runs                       the launcher, or the fence of `finish`
     exit.json     the launcher is over                    the launcher, last
     outcome.json  what the coordinator concluded          written here, last
@@ -64,12 +64,6 @@ class RunDirectories:
         # A damaged one is only ever claimed again when no worker was started on it: see load.
         if not atomic.create(path, data, durable=True) and self._read(path, Claim) is None:
             atomic.write(path, data, durable=True)
-
-    def write_prompt(self, run: RunKey, text: str) -> Path:
-        """Write prompt.md atomically; gives its path. Not in the protocol's five."""
-        path = self._prepare(run) / "prompt.md"
-        atomic.write(path, text.encode("utf-8", "replace"))
-        return path
 
     def finish(self, run: RunKey, outcome: Outcome) -> None:
         """Take run.json if no launcher has, then write outcome.json, durably.

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 from orch.adapters import git
 from orch.adapters.store import atomic, records
@@ -159,20 +159,23 @@ def discard_half_made(common: Path, task: str) -> None:
                 entry.discard()
 
 
-def clear_locks(registration: Registration, tree: Path, branch: str) -> None:
-    """Remove lock files that a killed git left for our worktree and branch.
+def clear_locks(registration: Registration, tree: Path) -> None:
+    """Remove lock files that a killed git left in the worktree's own git directory.
 
     Every git command of orch holds the task's lock, which the caller has, and the worker is over; what
-    remains is a git of a person. It is proved dead when no process whatever has the file open, and no
-    git (a git works in the top folder of its worktree) is at work in the worktree, or, for the branch,
-    in the repository. Raises TransientError where that cannot be proved.
+    remains is a git of a person. A lock's owner is proved dead when no process whatever has the file
+    open, and no git works in the worktree (git goes to the top of its worktree before it starts).
+    Raises TransientError where that cannot be proved.
     """
-    places = [tree, registration.admin]
     for path in registration.admin.glob("*.lock"):
-        _clear(path, places)
-    reference = registration.common / "refs" / "heads" / f"{branch}.lock"
-    if reference.exists():
-        _clear(reference, [registration.common.parent, registration.common, *places])
+        _clear(path, [tree, registration.admin])
+
+
+def clear_branch_lock(common: Path, tree: Path, branch: str) -> None:
+    """Remove the lock file of our branch; its owner may be any git in the repository. As `clear_locks`."""
+    path = common / "refs" / "heads" / f"{branch}.lock"
+    if path.exists():
+        _clear(path, [common.parent, common, tree])
 
 
 def _clear(path: Path, places: list[Path]) -> None:
@@ -202,13 +205,13 @@ def _owner(process: psutil.Process, path: Path, places: list[Path]) -> str:
 
 def _all(common: Path) -> Iterator[Registration]:
     try:
-        names = sorted(os.listdir(common / "worktrees"))
+        folders = sorted((common / "worktrees").iterdir())
     except FileNotFoundError:
         return
     except OSError as error:
         raise atomic.failure("read", common / "worktrees", error) from error
-    for name in names:
-        yield Registration(common / "worktrees" / name, common)
+    for folder in folders:
+        yield Registration(folder, common)
 
 
 def _text(path: Path) -> str:

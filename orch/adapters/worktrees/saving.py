@@ -40,6 +40,8 @@ _SUBMODULE_FLAGS = slice(2, 4)
 class Changes:
     """What in a worktree is in no commit."""
 
+    head: str = ""
+    """The full sha of the commit that is checked out, '' where there is none."""
     paths: tuple[str, ...] = ()
     """Changed, removed and untracked files, relative to the worktree; odd bytes as `os.fsdecode`."""
     nested: tuple[str, ...] = ()
@@ -89,9 +91,9 @@ class Saver:
         Commits on a detached HEAD that are on no branch are kept too. With `whole` raises PermanentError
         where something cannot be saved; without, the rest is saved and `left_out` tells.
         """
-        head = self._git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", accept=(0, 1, 128)).text
-        with self._index(head) as index:
-            changes = self._changes(index, head)
+        with self._index() as index:
+            changes = self._changes(index)
+            head = changes.head
             paths, unreadable = self._readable(changes.paths)
             left_out = (*changes.unsaveable, *unreadable)
             if whole and left_out:
@@ -102,10 +104,10 @@ class Saver:
         if self._registration.detached and head and self._is_loose(head):
             keep = (*keep, head)
         if staged and staged != content:
-            parents.append(self._commit(staged, [head], f"the index of {run}"))
+            parents.append(_commit(self._registration.common, staged, [head], f"the index of {run}"))
         if not (content or any(keep) or self._registration.autostash):
             return Saved("", changes, left_out)
-        return Saved(self._store(run, content, parents), changes, left_out)
+        return Saved(_store(self._registration.common, run, content, parents), changes, left_out)
 
     def save_head(self, run: RunKey, keep: Sequence[str] = ()) -> str:
         """Keep commits only, for a worktree whose files are gone. Gives the ref, or ''."""
@@ -113,11 +115,11 @@ class Saver:
         loose = [head] if head and self._registration.detached and self._is_loose(head) else []
         stash = [self._registration.autostash] if self._registration.autostash else []
         wanted = [*loose, *stash, *keep]
-        return self._store(run, "", wanted) if wanted else ""
+        return keep_commits(self._registration.common, run, wanted, hold=self._hold)
 
     # --- looking ----------------------------------------------------------------------------------
 
-    def _changes(self, index: Path, head: str) -> Changes:
+    def _changes(self, index: Path) -> Changes:
         try:
             return self._status(index)
         except PermanentError as error:
@@ -125,17 +127,17 @@ class Saver:
                 raise
             # The real index is damaged (power loss): compare with the commit instead.
             index.unlink(missing_ok=True)
-            self._read_tree(index, head)
+            self._read_tree(index)
             return self._status(index)
 
     def _status(self, index: Path) -> Changes:
         output = self._git(
             *("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"),
-            "--ignore-submodules=none",
+            *("--ignore-submodules=none", "--branch", "--no-ahead-behind"),
             index=index,
         )
         paths, nested, submodules = [], [], []
-        staged = False
+        staged, head = False, ""
         for entry in output.fields:
             kind, _, rest = entry.partition(" ")
             if kind == "?":
@@ -153,11 +155,13 @@ class Saver:
                     if fields[0] == ".M" and fields[1][1] == ".":
                         continue  # Nothing that the project's own commit would record.
             else:
+                if rest.startswith("branch.oid ") and not rest.endswith(" (initial)"):
+                    head = rest.removeprefix("branch.oid ")
                 continue
             if path not in {STOP, BLOCKED}:
                 paths.append(path)
         closed = tuple(_CLOSED.findall(output.said))
-        return Changes(tuple(paths), tuple(nested), tuple(submodules), staged, closed)
+        return Changes(head, tuple(paths), tuple(nested), tuple(submodules), staged, closed)
 
     def _readable(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
         """The paths that can be put into a commit, and those whose content cannot be read."""
@@ -187,7 +191,7 @@ class Saver:
     # --- writing ----------------------------------------------------------------------------------
 
     @contextmanager
-    def _index(self, head: str) -> Iterator[Path]:
+    def _index(self) -> Iterator[Path]:
         atomic.make_folder(self._scratch)
         try:
             with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
@@ -195,13 +199,14 @@ class Saver:
                 try:
                     shutil.copyfile(self._registration.admin / "index", index)
                 except FileNotFoundError:
-                    self._read_tree(index, head)
+                    self._read_tree(index)
                 yield index
         except OSError as error:
             raise atomic.failure("write", self._scratch, error) from error
 
-    def _read_tree(self, index: Path, head: str) -> None:
-        self._git("read-tree", head or "--empty", index=index)
+    def _read_tree(self, index: Path) -> None:
+        if self._git("read-tree", "HEAD", index=index, accept=(0, 128)).code != 0:
+            self._git("read-tree", "--empty", index=index)
 
     def _write_tree(self, index: Path) -> str:
         """The tree of the index, '' where a conflict in it keeps it from being one."""
@@ -211,30 +216,6 @@ class Saver:
         feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
         self._git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", index=index, stdin=feed)
         return self._git("write-tree", index=index).text
-
-    def _commit(self, tree: str, parents: Iterable[str], what: str) -> str:
-        arguments = [part for parent in dict.fromkeys(parents) if parent for part in ("-p", parent)]
-        message = f"orch: {what}"
-        return self._git("commit-tree", tree, *arguments, "-m", message, env=_IDENTITY).text
-
-    def _store(self, run: RunKey, tree: str, parents: Iterable[str]) -> str:
-        """Name a commit with this tree and these parents; without a tree, the parents' work alone."""
-        parents = [parent for parent in dict.fromkeys(parents) if parent]
-        folder = f"refs/orch/saved/{run.task}/"
-        listing = self._git("for-each-ref", "--format=%(refname) %(objectname) %(tree) %(parent)", folder)
-        known = {line.split(" ")[0]: line.split(" ")[1:] for line in listing.text.splitlines()}
-        if not tree and len(parents) > 1:
-            tree = self._git("rev-parse", f"{parents[0]}^{{tree}}").text
-        for number in range(1, len(known) + 2):
-            ref = f"{folder}{run.attempt}" if number == 1 else f"{folder}{run.attempt}-{number}"
-            there = known.get(ref)
-            if there is None:
-                commit = self._commit(tree, parents, f"work saved from {run}") if tree else parents[0]
-                self._git("update-ref", ref, commit, "")
-                return ref
-            if there[1:] == [tree, *parents] or (not tree and there[0] == parents[0]):
-                return ref
-        raise AssertionError("one of more names than there are refs is free")
 
     def _git(
         self,
@@ -256,6 +237,11 @@ class Saver:
             hold=self._hold,
             timeout=git.CHECKOUT_SECONDS,
         )
+
+
+def keep_commits(common: Path, run: RunKey, commits: Sequence[str], *, hold: Sequence[int] = ()) -> str:
+    """Have commits stay reachable, whatever becomes of their branch. Gives the ref, '' for none."""
+    return _store(common, run, "", commits, hold=hold) if commits else ""
 
 
 def check_submodules(registration: Registration, tree: Path) -> None:
@@ -286,3 +272,32 @@ def _unsaveable(tree: Path, changes: Changes, left_out: Sequence[str]) -> OrchEr
     else:
         message = f"{name} in {tree} cannot be read, so it cannot be saved"
     return PermanentError(message, hint="move it to where you want it, then try again")
+
+
+def _store(common: Path, run: RunKey, tree: str, parents: Iterable[str], *, hold: Sequence[int] = ()) -> str:
+    """Name a commit with this tree and these parents; without a tree, the parents' work alone."""
+    here = f"--git-dir={common}"
+    parents = [parent for parent in dict.fromkeys(parents) if parent]
+    folder = f"refs/orch/saved/{run.task}/"
+    form = "--format=%(refname) %(objectname) %(tree) %(parent)"
+    lines = git.run(common, here, "for-each-ref", form, folder).text.splitlines()
+    known = {line.split(" ")[0]: line.split(" ")[1:] for line in lines}
+    if not tree and len(parents) > 1:
+        tree = git.run(common, here, "rev-parse", f"{parents[0]}^{{tree}}").text
+    number = 1
+    while True:
+        ref = f"{folder}{run.attempt}" if number == 1 else f"{folder}{run.attempt}-{number}"
+        there = known.get(ref)
+        if there is None:
+            commit = _commit(common, tree, parents, f"work saved from {run}") if tree else parents[0]
+            git.run(common, here, "update-ref", ref, commit, "", hold=hold)
+            return ref
+        if there[1:] == [tree, *parents] or (not tree and there[0] == parents[0]):
+            return ref
+        number += 1
+
+
+def _commit(common: Path, tree: str, parents: Iterable[str], what: str) -> str:
+    arguments = [part for parent in dict.fromkeys(parents) if parent for part in ("-p", parent)]
+    command = ("commit-tree", tree, *arguments, "-m", f"orch: {what}")
+    return git.run(common, f"--git-dir={common}", *command, env=_IDENTITY).text

@@ -11,6 +11,7 @@ Whatever changes git's list of worktrees happens under one lock, since git's own
 (measured: 5 of 80). Everything about one task happens under that task's lock. Checkouts run in parallel.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,10 +24,10 @@ from orch.adapters.worktrees import hooks as commands
 from orch.adapters.worktrees import provisions, registration, removal, signs
 from orch.adapters.worktrees.hooks import Hooks
 from orch.adapters.worktrees.registration import Marker, Registration
-from orch.adapters.worktrees.saving import Saver, check_submodules
+from orch.adapters.worktrees.saving import Saver, check_submodules, keep_commits
 from orch.core.model import Evidence, RunKey
 from orch.core.names import is_task_id
-from orch.errors import ConfigError, PermanentError
+from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Worktree
 
 COMMITS_LIMIT = 500
@@ -46,7 +47,7 @@ class GitWorktrees:
         runs: Path,
         *,
         base: str,
-        hooks: Hooks = Hooks(),
+        hooks: Hooks | None = None,
         warn: Callable[[str], None],
         retries: Sequence[float] = RETRY_SECONDS,
     ) -> None:
@@ -59,9 +60,11 @@ class GitWorktrees:
         self._repository = repository.resolve()
         self._trees = trees.resolve()
         if self._repository.is_relative_to(self._trees):
-            raise ConfigError(f"the worktrees cannot lie in {trees}", hint="[worktree] base_dir in config.toml")
+            raise ConfigError(
+                f"the worktrees cannot lie in {trees}", hint="[worktree] base_dir in config.toml"
+            )
         self._runs = runs
-        self._hooks = hooks
+        self._hooks = hooks or Hooks()
         self._warn = warn
         self._common = git.common_directory(self._repository)
         self._origin = Origin(self._repository, base, retries=retries)
@@ -81,7 +84,8 @@ class GitWorktrees:
             place = self._place(tree)
             if not fresh and place is not None and self._is_ready(place, tree, branch, known):
                 base = self._origin.choose(known)
-                registration.clear_locks(place, tree, branch)
+                registration.clear_locks(place, tree)
+                registration.clear_branch_lock(self._common, tree, branch)
                 self._finish(run, place, tree, branch)
             else:
                 base = self._make(run, tree, branch, known, fresh=fresh, lock=lock)
@@ -92,16 +96,16 @@ class GitWorktrees:
         tree = self._tree(run.task)
         _check_branch(branch)
         with self._lock(run.task).hold() as lock:
-            known = self._references(branch, f"refs/orch/saved/{run.task}/{run.attempt}")
+            ref = f"refs/orch/saved/{run.task}/{run.attempt}"
+            known = self._references(branch, ref)
             head = known.get(f"refs/heads/{branch}", "")
-            saved, uncommitted = known.get(f"refs/orch/saved/{run.task}/{run.attempt}", ""), 0
-            saved = saved and f"refs/orch/saved/{run.task}/{run.attempt}"
+            saved, uncommitted = ref if ref in known else "", 0
             place = self._place(tree)
-            if place is not None and tree.is_dir() and _is_usable(place.marker()):
+            if place is not None and tree.is_dir() and _is_usable(place):
                 found = Saver(place, tree, hold=[lock]).save(run)
                 saved, uncommitted = found.ref or saved, found.changes.count
                 for name in found.left_out:
-                    self._warn(f"{ascii(name)} in {tree} could not be saved: it stays in the worktree only")
+                    self._warn(f"{name!a} in {tree} could not be saved: it stays in the worktree only")
         return Evidence(
             head=head,
             commits=self._commits(self._origin.choose(known), head) if head else (),
@@ -122,7 +126,12 @@ class GitWorktrees:
             place = self._place(tree)
             marker = place.marker() if place is not None else None
             run = RunKey(task, marker.attempt if marker is not None else 0)
-            ref = self._take_away(run, tree, place, lock=lock, whole=True)
+            if place is not None and place.locked is not None:
+                hint = f"git worktree unlock {tree}"
+                raise PermanentError(f"{tree} is locked: {place.locked or 'no reason given'}", hint=hint)
+            # The signs go to the attempt that is over, which the next one would look for.
+            into = self._archive(RunKey(task, run.attempt + 1))
+            ref = self._take_away(run, tree, place, into=into, lock=lock, whole=True)
             removal.delete_buried(tree, self._warn)
         return ref
 
@@ -157,23 +166,31 @@ class GitWorktrees:
         )
 
     def _place(self, tree: Path) -> Registration | None:
-        """git's record of the worktree, the one with our marker if there are several."""
+        """The record of git of the worktree, the one with our marker if there are several."""
         found = registration.find(self._common, tree)
         return max(found, key=lambda entry: entry.marker() is not None, default=None)
 
     def _is_ready(self, place: Registration, tree: Path, branch: str, known: Mapping[str, str]) -> bool:
         """Whether an agent can go on here. It may also be in the middle of a merge or rebase."""
         return (
-            _is_usable(place.marker())
+            _is_usable(place)
             and registration.points_at(tree, place)
             and place.branch == branch
             and f"refs/heads/{branch}" in known
         )
 
+    def _has_work(self, known: Mapping[str, str], ref: str) -> bool:
+        """Whether a branch has commits that the base, as far as it is known here, has not."""
+        if ref not in known:
+            return False
+        base = known.get(self._origin.remote_ref) or known.get(self._origin.local_ref)
+        return base is None or not git.is_ancestor(self._repository, known[ref], base)
+
     def _commits(self, base: str, head: str) -> tuple[str, ...]:
         wanted = ("log", "--reverse", f"--max-count={COMMITS_LIMIT}", "--format=%B%x00", "--encoding=UTF-8")
         data = git.run(self._repository, *wanted, f"{base}..{head}", "--").data
-        return tuple(text.decode("utf-8", "replace").strip() for text in data.split(b"\0\n") if text.strip())
+        texts = (text.decode("utf-8", "replace").strip() for text in data.split(b"\0\n"))
+        return tuple(text for text in texts if text)
 
     # --- making -----------------------------------------------------------------------------------
 
@@ -182,25 +199,18 @@ class GitWorktrees:
     ) -> str:
         """Make the worktree anew. Gives the sha of the base."""
         here, there = f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"
+        keep: list[str] = []
+        start = ""  # Go on from the branch as it is.
         if fresh or not self._has_work(known, here):
-            self._origin.fetch(branch)
-            known = self._references(branch)
-        base = self._origin.choose(known)
-        old = [known[ref] for ref in (here, there) if ref in known] if fresh else []
-        keep = [sha for sha in old if not git.is_ancestor(self._repository, sha, base)]
-        place = self._place(tree)
-        if fresh and place is None and keep:
-            place = self._add(tree, branch, known[here] if here in known else base, reset=here not in known)
-            place.mark(Marker(run.attempt, branch))
-        self._take_away(run, tree, place, keep=keep, lock=lock)
-        self._check_place(tree)
-        if fresh:
-            start = base
-        elif self._has_work(known, here):
-            start = ""
-        else:
-            start = known[there] if self._has_work(known, there) else base
-        place = self._add(tree, branch, start)
+            if self._origin.fetch(branch):
+                known = self._references(branch)
+            start = self._origin.choose(known)
+            if fresh:
+                keep = [known[ref] for ref in (here, there) if self._has_work(known, ref)]
+            elif self._has_work(known, there):
+                start = known[there]  # Left by another machine.
+        self._take_away(run, tree, self._place(tree), keep=keep, into=self._archive(run), lock=lock)
+        place = self._add(tree, branch, start, reset=here in known)
         place.mark(Marker(run.attempt, branch))
         git.run(
             tree,
@@ -210,4 +220,149 @@ class GitWorktrees:
             hold=[lock],
         )
         self._finish(run, place, tree, branch, setup=True)
-        return base
+        return self._origin.choose(known)
+
+    def _add(self, tree: Path, branch: str, start: str, *, reset: bool) -> Registration:
+        """Have git register the worktree, on the branch as it is or made (`reset`: again) at `start`."""
+        registration.clear_branch_lock(self._common, tree, branch)
+        with self._list_lock.hold() as lock:
+            registration.discard_half_made(self._common, tree.name)
+            create = ("--no-track", "-B" if reset else "-b", branch) if start else ()
+            command = ("worktree", "add", "--no-checkout", *create, "--", str(tree), start or branch)
+            try:
+                git.run(self._repository, *command, hold=[lock])
+            except PermanentError as error:
+                elsewhere = _ELSEWHERE.search(error.message)
+                if elsewhere is None:
+                    raise
+                if not registration.discard_missing(self._common, branch, tree):
+                    raise PermanentError(
+                        f"the branch {branch} is checked out at {elsewhere[1]}",
+                        hint="switch that checkout to another branch",
+                    ) from error
+                git.run(self._repository, *command, hold=[lock])
+        place = self._place(tree)
+        if place is None:
+            raise TransientError(f"git made no worktree at {tree}")
+        return place
+
+    def _finish(
+        self, run: RunKey, place: Registration, tree: Path, branch: str, *, setup: bool = False
+    ) -> None:
+        """What every attempt needs: the provisions, no signs of the attempt before, our marker."""
+        hooks = self._hooks
+        skip = [self._trees, self._common, self._runs.parent]
+        provisions.provide(self._repository, tree, copy=hooks.copy, link=hooks.link, skip=skip)
+        if setup and hooks.setup:
+            commands.end_leftovers(tree)
+            self._run_hook("setup", hooks.setup, hooks.setup_seconds, run, branch, tree)
+        signs.archive(tree, self._archive(run))
+        marker = Marker(run.attempt, branch, ready=True)
+        if place.marker() != marker:
+            place.mark(marker)
+
+    def _archive(self, run: RunKey) -> Path:
+        """Where the signs of the attempt before go. No run directory is made: it would be a claim."""
+        folder = self._runs / run.task
+        places = (folder / str(run.attempt - 1), folder / str(run.attempt))
+        aside = self._trees / removal.ORPHANS / f"{run.task}-{run.attempt}"
+        return next((place for place in places if place.is_dir()), aside)
+
+    # --- taking away ------------------------------------------------------------------------------
+
+    def _take_away(
+        self,
+        run: RunKey,
+        tree: Path,
+        place: Registration | None,
+        *,
+        keep: Sequence[str] = (),
+        into: Path,
+        lock: int,
+        whole: bool = False,
+    ) -> str:
+        """Take away whatever is at `tree`, and git's record of it, its work and `keep` saved.
+
+        Gives the saved ref or ''. What cannot be saved is refused with `whole`, else put aside.
+        """
+        ref, aside = "", False
+        is_there = os.path.lexists(tree)
+        if place is None:
+            ref = keep_commits(self._common, run, keep, hold=[lock])
+            aside = is_there and not _is_bare(tree)
+        elif not is_there:
+            ref = Saver(place, tree, hold=[lock]).save_head(run, keep)
+        elif _is_usable(place) or not (_is_making(place) or _is_bare(tree)):
+            foreign = os.path.lexists(tree / ".git") and not registration.points_at(tree, place)
+            if whole and foreign:
+                raise PermanentError(f"{tree / '.git'} is not git's own", hint="move it to where you want it")
+            if whole:
+                check_submodules(place, tree)
+            registration.clear_locks(place, tree)
+            saved = Saver(place, tree, hold=[lock]).save(run, keep, whole=whole)
+            ref = saved.ref
+            aside = foreign or bool(saved.left_out) or not _is_usable(place)
+            signs.archive(tree, into)
+            self._tear_down(run, place, tree)
+        else:
+            ref = keep_commits(self._common, run, keep, hold=[lock])
+        if aside:
+            kept = removal.put_aside(tree, f"{run.task}-{run.attempt}")
+            self._warn(f"{tree} held something that is not in git: it is in {kept} now")
+        elif is_there:
+            removal.bury(tree)
+        with self._list_lock.hold():
+            for entry in registration.find(self._common, tree):
+                entry.discard()
+        return ref
+
+    def _tear_down(self, run: RunKey, place: Registration, tree: Path) -> None:
+        marker = place.marker()
+        if not self._hooks.teardown or marker is None:
+            return
+        run = RunKey(run.task, marker.attempt)
+        seconds = self._hooks.teardown_seconds
+        try:
+            self._run_hook("teardown", self._hooks.teardown, seconds, run, marker.branch, tree)
+        except OrchError as error:
+            self._warn(f"{run.task}: {error}")
+
+    def _run_hook(
+        self, name: str, command: str, seconds: float, run: RunKey, branch: str, tree: Path
+    ) -> None:
+        env = {
+            **self._hooks.env,
+            "ORCH_TASK_ID": run.task,
+            "ORCH_ATTEMPT": str(run.attempt),
+            "ORCH_BRANCH": branch,
+        }
+        folder = self._runs / run.task / str(run.attempt)
+        log = (folder if folder.is_dir() else self._runs.parent) / f"{name}.log"
+        commands.run(name, command, tree, env=env, log=log, seconds=seconds)
+
+
+def _is_usable(place: Registration) -> bool:
+    """Whether an agent was ever given this worktree."""
+    marker = place.marker()
+    return marker is not None and marker.ready
+
+
+def _is_making(place: Registration) -> bool:
+    """Whether we were killed while we made it: all that is in it is ours."""
+    marker = place.marker()
+    return marker is not None and not marker.ready
+
+
+def _is_bare(tree: Path) -> bool:
+    """Whether there is nothing in it but what `git worktree add --no-checkout` puts there."""
+    try:
+        names = [path.name for path in tree.iterdir()]
+    except OSError:
+        return False
+    return names in ([], [".git"]) and not (tree / ".git").is_dir()
+
+
+def _check_branch(branch: str) -> None:
+    """The names that orch gives are plain; anything else did not come from there."""
+    if _BRANCH.fullmatch(branch) is None or ".." in branch or branch.endswith(("/", ".", ".lock")):
+        raise PermanentError(f"{branch!r} is not the name of a branch that orch makes")

@@ -91,7 +91,8 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
 
 def _launch(draft: Draft, run: Run) -> None:
     """The worktree is there and tasks.md says so: now the worker may start, unless all is held."""
-    if draft.state.paused is None and not draft.state.draining:
+    held = draft.state.paused is not None or draft.state.draining
+    if not held and (run.retry_at is None or draft.now >= run.retry_at):
         progress.step(draft, run, Phase.STARTING)
 
 

@@ -132,11 +132,10 @@ def keep_deadlines(draft: Draft, run: Run) -> None:
         _give_up(draft, run, run.stopping)
     elif run.stopping is not None and run.phase is Phase.RUNNING and run.process is not None:
         _drive_stop(draft, run, run.stopping)
-    elif run.retry_at is not None:
-        if draft.now >= run.retry_at:
-            step(draft, run, run.phase)
-        else:
-            draft.wake(run.retry_at)
+    elif run.retry_at is not None and draft.now < run.retry_at:
+        draft.wake(run.retry_at)
+    elif run.retry_at is not None and run.phase is not Phase.READY:
+        step(draft, run, run.phase)
 
 
 def stop(draft: Draft, run: Run, stopping: Stopping) -> None:
@@ -227,7 +226,9 @@ def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> N
         _finish(draft, run, complete.fail(run, draft.policy, draft.now, failure.message, charged=False))
         return
     delay = retry.step_delay(run.key, failures, failure.retry_after)
-    draft.put(run.evolve(retry_at=draft.now + delay))
+    # A launch is not simply repeated: its task may be gone by then, or the fleet paused.
+    phase = Phase.READY if isinstance(action, Start) else run.phase
+    draft.put(run.evolve(phase=phase, retry_at=draft.now + delay))
     draft.wake(draft.now + delay)
 
 

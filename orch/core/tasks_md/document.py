@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orch.core.model import Problem, Status, Task
-from orch.core.tasks_md.grammar import FIELD, HEADING, LINE, LINES, TASK, read_mark, read_tags, section_name
+from orch.core.tasks_md.grammar import FIELD, LINE, LINES, match_task, read_mark, read_tags, section_name
 
 BOM = "\ufeff"
+_NOTES = ("bullet", "odd", "fence", "prose")
+"""What can belong to the task above although it stands at column 0."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -46,12 +48,9 @@ class Document:
 
     def stale(self, today: str) -> tuple[str, ...]:
         """Ids under Completed Today whose `- Completed:` day (YYYY-MM-DD) is before `today`."""
-        done = [
-            piece.task
-            for piece in self.pieces
-            if piece.task and piece.section == "Completed Today" and piece.task.mark.status is Status.COMPLETED
-        ]
-        days = ((task.id, _DAY.match(task.fields.get("Completed", ""))) for task in done if task.id)
+        here = (piece.task for piece in self.pieces if piece.section == "Completed Today")
+        done = (task for task in here if task and task.id and task.mark.status is Status.COMPLETED)
+        days = ((task.id, _DAY.match(task.fields.get("Completed", ""))) for task in done)
         return tuple(name for name, day in days if day and day[0] < today)
 
 
@@ -69,17 +68,18 @@ def parse(text: str) -> Document:
 
 
 def read_task(lines: Sequence[str], number: int) -> tuple[Task, tuple[str, ...]]:
-    """The task whose line and notes are `lines`, the first of them a task line with this 1-based
-    number, and what is wrong with its tags."""
+    """The task on the first of `lines`, with the rest as its notes, and what is wrong with its tags.
+
+    `number` is the 1-based number of that first line. Raises ValueError if it is no task line.
+    """
     line = lines[0]
-    match = TASK.match(line)
-    assert match is not None, line
-    tags = read_tags(match["title"])
+    bracket, name, text = match_task(line).group("mark", "id", "title")
+    tags = read_tags(text)
     notes, fields = _read_notes(lines) if len(lines) > 1 else ("", {})
     task = Task(
-        id=match["id"] or "",
+        id=name or "",
         title=tags.title,
-        mark=read_mark(match["mark"]),
+        mark=read_mark(bracket),
         priority=tags.priority,
         after=tags.after,
         agent=tags.agent,
@@ -95,7 +95,7 @@ def read_task(lines: Sequence[str], number: int) -> tuple[Task, tuple[str, ...]]
 
 
 def strip_ending(line: str) -> str:
-    """A line without its `\\n` or `\\r\\n`."""
+    """A line without its line feed, and without the carriage return before that."""
     return line[:-2] if line.endswith("\r\n") else line.removesuffix("\n")
 
 
@@ -116,6 +116,8 @@ class _Scan:
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
+        # Every alternative of LINE is a named group, so only prose has none.
+        self.kinds = [((match := LINE.match(line)) and match.lastgroup) or "prose" for line in lines]
         self.tasks: dict[str, Task] = {}
         self.unnamed: list[Task] = []
         self.problems: list[Problem] = []
@@ -127,7 +129,7 @@ class _Scan:
         section = ""
         start = 0
         while start < len(lines):
-            kind = self._kind(start)
+            kind = self.kinds[start]
             end = start + 1
             level = 0
             task = None
@@ -135,20 +137,14 @@ class _Scan:
                 end = self._end_of_notes(start)
                 task = self._add_task(start, end)
             elif kind == "heading":
-                heading = HEADING.match(lines[start])
-                assert heading is not None
-                level = len(heading[1])
-                section = section_name(heading[2])
+                title = lines[start].lstrip("#")
+                level = len(lines[start]) - len(title)
+                section = section_name(title)
             elif kind not in ("blank", "rule"):
                 end = self._end_of_text(start, kind)
                 kind = "text"
             self.pieces.append(Piece(kind, start, end, section, level, task))
             start = end
-
-    def _kind(self, index: int) -> str:
-        match = LINE.match(self.lines[index])
-        # An alternative always is a named group, so only prose has none.
-        return (match.lastgroup or "") if match else "prose"
 
     def _add_task(self, start: int, end: int) -> Task | None:
         task, problems = read_task(self.lines[start:end], start + 1)
@@ -157,7 +153,7 @@ class _Scan:
             self.problems.append(Problem(start + 1, "this task has no title"))
         first = self.tasks.get(task.id)
         if first is not None:
-            message = f"{task.id} is on line {first.line} already: this second one on line {start + 1} is ignored"
+            message = f"{task.id} is on line {first.line} already: the one on line {start + 1} is ignored"
             self.problems.append(Problem(start + 1, message))
             return None
         if task.id:
@@ -177,7 +173,7 @@ class _Scan:
         end = index = start + 1
         after_blank = False
         while index < len(self.lines):
-            kind = self._kind(index)
+            kind = self.kinds[index]
             if kind == "blank":
                 after_blank = True
                 index += 1
@@ -186,12 +182,10 @@ class _Scan:
                 # A fence or comment in indented notes ends with them. Otherwise the text of one issue
                 # could hide the tasks below it.
                 index += 1
-            elif kind in ("bullet", "odd") and (kind == "bullet" or self.lines[index][0] != "[" or not after_blank):
-                index = self._end_of_text(index, kind)
-            elif kind in ("fence", "prose") and not after_blank:
-                index = self._end_of_text(index, kind)
-            else:
+            elif kind not in _NOTES or (after_blank and self.lines[index][0] not in "-*+"):
                 break
+            else:
+                index = self._end_of_text(index, kind)
             end = index
             after_blank = False
         return end
@@ -226,12 +220,12 @@ class _Scan:
         nested = False
         for index in range(start, len(self.lines) if self._comments_close else start + 1):
             line = self.lines[index]
-            if line.rfind("-->") > line.rfind("<!--") or (index > start and "-->" in line and "<!--" not in line):
+            nested = nested or (index > start and "<!--" in line.partition("-->")[0])
+            if line.rfind("-->") > line.rfind("<!--"):
                 if nested:
                     message = f"this comment holds another one: nothing up to line {index + 1} is read"
                     self.problems.append(Problem(start + 1, message))
                 return index + 1
-            nested = nested or (index > start and "<!--" in line)
         self._comments_close = False
         self._unclosed(start, "the comment opened by <!--", "-->")
         return start + 1

@@ -1,14 +1,14 @@
 """What one line of tasks.md can be: a task with its mark, id and tags, a heading, a bullet. Pure.
 
-The rules are section 6 of the design. Lines are always handled with their line ending, and only
-`\\n` ends a line: a person's file may hold lone carriage returns, form feeds or U+2028.
+The rules are section 6 of the design. Lines are always handled with their line ending, and only a line
+feed ends a line: a person's file may hold lone carriage returns, form feeds or U+2028.
 """
 
 import re
 from typing import NamedTuple
 
 from orch.core import names
-from orch.core.model import FIELDS, Mark, Status, Task
+from orch.core.model import FIELDS, PENDING, Mark, Status, Task
 
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
 """Cuts a text into lines with their endings."""
@@ -40,7 +40,7 @@ LINE = re.compile(
     | (?P<fence>[ ]{{0,3}}(?:`{{3,}}[^`\n]*$|~{{3,}}))
     | (?P<comment>[ ]{{0,3}}<!--)
     | (?P<indented>[ \t])
-    | (?P<odd>(?:[-*+][ \t]+)?\[(?:[^\w\s\]]\ufe0f?|[^\[\]\n]*\bw-[0-9a-f]{{6}}\b[^\[\]\n]*)\][ \t])
+    | (?P<odd>(?:[-*+][ \t]+)?\[(?:[^\w\s\[\]]\ufe0f?|[^\[\]\n]*\bw-[0-9a-f]{{6}}\b[^\[\]\n]*)\][ \t])
     | (?P<bullet>[-*+][ \t])
     """,
     re.VERBOSE,
@@ -50,11 +50,10 @@ LINE = re.compile(
 `odd` is a bracket that looks like a mark and is none. Fences and comments may be indented by up to
 three spaces (CommonMark 4.5 and 4.6)."""
 
-TASK = re.compile(
+_TASK = re.compile(
     rf"(?P<bullet>[-*+][ \t]+)?(?P<mark>{_MARK})(?P<gap>{_SPACE})"
     rf"(?:(?P<id>{names.TASK_ID.pattern})[ \t]*:)?(?P<title>[^\n]*)"
 )
-HEADING = re.compile(r"(#{1,6})([^\n]*)")
 BULLET = re.compile(r"[ \t]*[-*+][ \t]+")
 FIELD = re.compile(rf"([ \t]*[-*+][ \t]+)({'|'.join(FIELDS)})[ \t]*:([^\n]*)")
 """One of orch's own bullets: what is before its name, the name, the value."""
@@ -63,15 +62,31 @@ _WORKER = re.compile(r"w-[0-9A-Za-z]+")
 _COMMIT = re.compile(r"[0-9a-fA-F]{4,40}")
 _STATUS_OF_ICON = {icon: status for status, icon in ICONS.items()}
 _PLAIN_MARKS = {
-    "": Mark(),
+    "": PENDING,
     "x": Mark(Status.COMPLETED),
     "X": Mark(Status.COMPLETED),
     "-": Mark(Status.SKIPPED),
 }
 
 
+def is_blank(line: str) -> bool:
+    """Whether a line has nothing but spaces, tabs and its ending."""
+    return not line.strip(" \t\r\n")
+
+
+def match_task(line: str) -> re.Match[str]:
+    """The parts of a task line: `bullet`, `mark`, `gap`, `id` and `title` (with its tags).
+
+    Raises ValueError for any other line.
+    """
+    match = _TASK.match(line)
+    if match is None:
+        raise ValueError(f"not a task line: {line!r}")
+    return match
+
+
 def read_mark(bracket: str) -> Mark:
-    """The mark that a bracket found by TASK means, for example `[✅ cbffe52, w-1a2b3c]`.
+    """The mark that a bracket of a task line means, for example `[✅ cbffe52, w-1a2b3c]`.
 
     Anything else inside it (an absolute path, `None`) is passed over.
     """
@@ -116,7 +131,8 @@ def one_line(text: str) -> str:
 
     Surrogates become U+FFFD, because a file can hold neither them nor what they may combine to.
     """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", re.sub(r"[\ud800-\udfff]", "\ufffd", text)).strip()
+    printable = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text)
+    return re.sub(r"[\ud800-\udfff]", "\ufffd", printable).strip()
 
 
 # --- tags ------------------------------------------------------------------------------------------
@@ -137,6 +153,7 @@ class Tags(NamedTuple):
 _GROUP = re.compile(r"(?<![$\\`])\{([^{}]*)\}$")
 _TAG_LIKE = re.compile(r"p[0-9]+$|[a-z][a-z_-]*:(?!//)(?=\S)|(?:after|agent|model|budget):", re.IGNORECASE)
 _PRIORITY = re.compile(r"p[0-9]+", re.IGNORECASE)
+_PRIORITIES = {f"{letter}{number}": number for letter in "pP" for number in range(10)}
 _BUDGET = re.compile(r"\$?([0-9]{1,9}(?:\.[0-9]{1,9})?)")
 
 
@@ -146,50 +163,48 @@ def read_tags(text: str) -> Tags:
     A group is tags only if something in it looks like one, so that `fix {foo} rendering` and a
     trailing `{}` stay title. What is unknown or has a bad value is listed as a problem.
     """
-    groups: list[list[str]] = []
     title = text.strip()
+    groups: list[list[str]] = []
     while title.endswith("}"):
         # From the last brace, so that a title of many braces costs no more than one of few.
         start = title.rfind("{")
-        group = _GROUP.match(title, max(start, 0)) if start >= 0 else None
+        group = _GROUP.match(title, start) if start >= 0 else None
         words = group[1].replace(",", " ").split() if group else []
-        if not any(_TAG_LIKE.match(word) for word in words):
+        if not any(map(_TAG_LIKE.match, words)):
             break
-        groups.insert(0, words)
+        groups.append(words)
         title = title[:start].rstrip()
-    if not groups:
-        return Tags(title)
-    return _interpret(title, groups)
+    return _interpret(title, groups[::-1]) if groups else Tags(title)
 
 
 def _interpret(title: str, groups: list[list[str]]) -> Tags:
-    values: dict[str, str] = {}
-    after: dict[str, None] = {}
     priority = 2
+    after: list[str] = []
+    values: dict[str, str] = {}
     problems: list[str] = []
     for words in groups:
         name = ""
         for word in words:
+            if word in _PRIORITIES:
+                priority = _PRIORITIES[word]
+                continue
             if _PRIORITY.fullmatch(word):
-                if len(word) == len("p0"):
-                    priority = int(word[1])
-                else:
-                    problems.append(f"priority {{{word}}} is not one of p0 to p9")
+                problems.append(f"priority {{{word}}} is not one of p0 to p9")
                 continue
             value = word
             if ":" in word:
                 name, _, value = word.partition(":")
                 name = name.lower()
-            if name not in ("after", "agent", "model", "budget"):
+            if name == "after":
+                # `after:gh-1 gh-2` and `after: gh-1` are read as well as `after:gh-1, after:gh-2`.
+                after.append(value.lstrip("#"))
+            elif name not in ("agent", "model", "budget"):
                 problems.append(f"unknown tag {{{word}}}")
                 name = ""
-            elif name == "after":
-                # `after:gh-1 gh-2` and `after: gh-1` are read as well as `after:gh-1, after:gh-2`.
-                after.update(dict.fromkeys(filter(None, [value.lstrip("#")])))
             elif value:
                 values[name] = value
                 name = ""
-        if name and not (name == "after" and after):
+        if name and not (name == "after" and any(after)):
             problems.append(f"tag {{{name}:}} has no value")
     budget = None
     if "budget" in values:
@@ -197,11 +212,11 @@ def _interpret(title: str, groups: list[list[str]]) -> Tags:
         if amount:
             budget = float(amount[1])
         else:
-            problems.append(f"budget {{budget:{values['budget']}}} is not an amount of US dollars such as 2.50")
+            problems.append(f"{{budget:{values['budget']}}} is not an amount of US dollars such as 2.50")
     return Tags(
         title,
         priority,
-        tuple(after),
+        tuple(dict.fromkeys(filter(None, after))) if after else (),
         values.get("agent", ""),
         values.get("model", ""),
         budget,
@@ -224,7 +239,8 @@ def task_line(task: Task) -> str:
     if task.budget is not None:
         tags.append(f"budget:{task.budget:.2f}")
     head = f"{task.id}: {title}" if task.id else title
-    return f"{render_mark(task.mark)} {head} {{{', '.join(tags)}}}" if tags else f"{render_mark(task.mark)} {head}"
+    line = f"{render_mark(task.mark)} {head}"
+    return f"{line} {{{', '.join(tags)}}}" if tags else line
 
 
 def _tag_value(value: str) -> str:

@@ -1,0 +1,252 @@
+"""Pull requests without a server: a numbered file and a `refs/pull/N/head` each, merged by git alone.
+
+The order of every write lets a killed one be done again: the branch is pushed, then the ref is set, and the
+file comes last. Whether a pull request is merged is read from the base branch, so that it counts too when
+a person merged it with plain git.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from orch.adapters import git
+from orch.adapters.forge.merging import Merging
+from orch.adapters.locks import FileLock
+from orch.adapters.origin import Origin
+from orch.adapters.store import atomic, records
+from orch.core.model import PullRequest
+from orch.errors import OrchError, PermanentError, TransientError
+from orch.ports import Finding, PullDraft
+
+
+class LocalForge:
+    """The pull requests of one repository."""
+
+    def __init__(
+        self,
+        repository: Path,
+        directory: Path,
+        *,
+        base: str,
+        now: Callable[[], float],
+        own_files: Sequence[str] = ("tasks.md",),
+    ) -> None:
+        """Keep the records in `directory`. `base` is the branch that pull requests are merged into.
+
+        `own_files` are files of the checkout, relative to it, that orch itself writes: changes in them do
+        not keep `merge` from working there.
+        """
+        self._repository = repository
+        self._directory = directory
+        self._now = now
+        # Nobody waits for the poll: it tries once, and the next one tries again.
+        self._origin = Origin(repository, base, retries=())
+        self._merging = Merging(repository, self._origin, own_files=own_files)
+        self._lock = FileLock(directory / "pulls.lock")
+        self._merge_lock = FileLock(directory / "merge.lock")
+
+    def find(self, branch: str) -> PullRequest | None:
+        """See `ports.Forge`. A merged one counts only while the branch has nothing newer."""
+        pull = self._latest(branch)
+        if pull is None or pull.state == "closed":
+            return None
+        return None if pull.state == "merged" and self._has_more(branch, pull) else pull
+
+    def publish(self, draft: PullDraft) -> PullRequest:
+        """See `ports.Forge`. Safe to repeat; of one branch there is never a second open one.
+
+        Raises PermanentError where the branch is missing, has nothing that the base has not, or origin
+        has other commits on it; TransientError where origin cannot be reached.
+        """
+        there = self._latest(draft.branch)
+        if there is not None and there.state == "merged" and not self._has_more(draft.branch, there):
+            return there
+        head = self._sha(f"refs/heads/{draft.branch}")
+        if not head:
+            raise PermanentError(f"there is no branch {draft.branch} in {self._repository}")
+        if git.is_ancestor(self._repository, head, self._origin.tip()):
+            raise PermanentError(f"{draft.branch} has nothing that {self._origin.base} has not")
+        self._push(draft.branch, head, there.head if there is not None else "")
+        with self._lock.hold():
+            there = self._latest(draft.branch)
+            if there is not None and there.state == "open":
+                return self._update(there, head, draft)
+            return self._open(head, draft)
+
+    def pulls(self) -> Sequence[PullRequest]:
+        """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
+        pulls = self._records()
+        if any(pull.state == "open" for pull in pulls.values()):
+            # The next poll asks again, and a task that needs origin says that it cannot be reached.
+            with contextlib.suppress(TransientError):
+                self._origin.fetch()
+        return [self._settle(pull) for _, pull in sorted(pulls.items())]
+
+    def merge(self, number: int) -> PullRequest:
+        """See `ports.Forge`. Safe to repeat.
+
+        Raises PermanentError on conflicts, for a number that does not exist or is closed, where the
+        checkout of the base branch has changes, or where that branch and origin's have diverged;
+        ConfigError where git is too old or does not know who the person is.
+        """
+        with self._merge_lock.hold() as lock:
+            pull = self._records().get(number)
+            if pull is None:
+                raise PermanentError(f"there is no pull request {number}", hint="orch status lists them")
+            self._merging.check_tools()
+            self._origin.fetch()
+            pull = self._seen(pull)
+            if pull.state == "closed":
+                raise PermanentError(f"pull request {number} is closed")
+            if pull.state == "merged":
+                self._merging.catch_up(pull.merged_commit, hold=[lock])
+            else:
+                title = " ".join(pull.title.split())
+                message = f"Merge pull request #{number}: {title}"
+                commit = self._merging.merge(pull.head, message, hold=[lock])
+                pull = replace(pull, state="merged", merged_commit=commit)
+            return self._settle(pull)
+
+    def check(self) -> Sequence[Finding]:
+        """See `ports.Forge`."""
+        findings = [self._check_origin(), self._check_base(), self._check_records()]
+        try:
+            self._merging.check_tools()
+        except OrchError as error:
+            findings.append(Finding(ok=False, what=error.message, do=error.hint))
+        return findings
+
+    # --- records ----------------------------------------------------------------------------------
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"{number}.json"
+
+    def _numbers(self) -> list[int]:
+        if not self._directory.is_dir():
+            return []
+        names = (path.stem for path in self._directory.glob("*.json"))
+        return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+
+    def _records(self) -> Mapping[int, PullRequest]:
+        """The records by number. A damaged one is told by `check`; its number is never given again."""
+        found = {}
+        for number in self._numbers():
+            with contextlib.suppress(records.DamagedError):
+                pull = records.read(self._path(number), PullRequest)
+                if pull is not None:
+                    found[number] = pull
+        return found
+
+    def _write(self, pull: PullRequest) -> PullRequest:
+        atomic.write(self._path(pull.number), records.encode(pull), durable=True)
+        return pull
+
+    def _latest(self, branch: str) -> PullRequest | None:
+        pulls = [pull for pull in self._records().values() if pull.branch == branch]
+        return self._seen(max(pulls, key=lambda pull: pull.number)) if pulls else None
+
+    def _seen(self, pull: PullRequest) -> PullRequest:
+        """The pull request with its present state."""
+        if pull.state != "open":
+            return pull
+        tip = self._origin.tip()
+        if not git.is_ancestor(self._repository, pull.head, tip):
+            return pull
+        return replace(pull, state="merged", merged_commit=self._merging.merge_of(pull.head, tip))
+
+    def _settle(self, pull: PullRequest) -> PullRequest:
+        """As `_seen`, and a final state is written down, so that nobody has to ask git again."""
+        seen = self._seen(pull)
+        if seen.state == "merged":
+            with self._lock.hold():
+                there = self._records().get(pull.number)
+                # It may have been published again since: then it is as open as it says.
+                if there is not None and there.state == "open" and there.head == seen.head:
+                    self._write(seen)
+        return seen
+
+    def _open(self, head: str, draft: PullDraft) -> PullRequest:
+        number = max(self._numbers(), default=0) + 1
+        # Killed before the file was there: the ref is ours. Another ref may come from a real forge.
+        while self._sha(_ref(number)) not in {"", head}:
+            number += 1
+        git.run(self._repository, "update-ref", _ref(number), head)
+        pull = PullRequest(
+            number=number,
+            url=_ref(number),
+            branch=draft.branch,
+            head=head,
+            title=draft.title,
+            body=draft.body,
+            base=self._origin.base,
+            created_at=self._now(),
+        )
+        if not atomic.create(self._path(number), records.encode(pull), durable=True):
+            raise TransientError(f"{self._path(number)} appeared meanwhile")
+        return pull
+
+    def _update(self, pull: PullRequest, head: str, draft: PullDraft) -> PullRequest:
+        git.run(self._repository, "update-ref", _ref(pull.number), head)
+        updated = replace(pull, head=head, title=draft.title, body=draft.body)
+        return pull if updated == pull else self._write(updated)
+
+    # --- git --------------------------------------------------------------------------------------
+
+    def _sha(self, ref: str) -> str:
+        return git.references(self._repository, ref).get(ref, "")
+
+    def _has_more(self, branch: str, pull: PullRequest) -> bool:
+        head = self._sha(f"refs/heads/{branch}")
+        known = (pull.head, self._origin.tip())
+        return bool(head) and not any(git.is_ancestor(self._repository, head, sha) for sha in known)
+
+    def _push(self, branch: str, head: str, before: str) -> None:
+        """Push the branch to origin, if there is one; over other commits only where we pushed them."""
+        if not self._origin.exists():
+            return
+        lease = []
+        if before and not git.is_ancestor(self._repository, before, head):
+            # The branch began again (`orch retry --fresh`).
+            lease = [f"--force-with-lease=refs/heads/{branch}:{before}"]
+        command = ("push", "--quiet", *lease, "origin", f"{head}:refs/heads/{branch}")
+        pushed = git.run(self._repository, *command, timeout=git.NETWORK_SECONDS, accept=(0, 1), hooks=True)
+        if "[rejected]" in pushed.said:
+            hint = f"look at them with git log origin/{branch}, then merge them or delete them there"
+            raise PermanentError(f"origin has other commits on {branch}", hint=hint)
+        if pushed.code != 0:
+            raise git.failure("git push", self._repository, pushed)
+
+    # --- doctor -----------------------------------------------------------------------------------
+
+    def _check_origin(self) -> Finding:
+        if not self._origin.exists():
+            return Finding(ok=True, what="local forge, no origin: branches stay in this repository")
+        try:
+            self._origin.fetch()
+        except TransientError as error:
+            return Finding(ok=False, what=error.message, do=error.hint)
+        return Finding(ok=True, what="local forge, origin can be reached")
+
+    def _check_base(self) -> Finding:
+        try:
+            tip = self._origin.tip()
+        except PermanentError as error:
+            return Finding(ok=False, what=error.message, do=error.hint)
+        return Finding(ok=True, what=f"base branch {self._origin.base} is at {tip[:9]}")
+
+    def _check_records(self) -> Finding:
+        """Whether the records can be read and written."""
+        try:
+            for number in self._numbers():
+                records.read(self._path(number), PullRequest)
+            atomic.make_folder(self._directory)
+            with self._lock.hold():
+                pass
+        except OrchError as error:
+            return Finding(ok=False, what=error.message, do=error.hint or f"look at {self._directory}")
+        return Finding(ok=True, what=f"pull requests are kept in {self._directory}")
+
+
+def _ref(number: int) -> str:
+    return f"refs/pull/{number}/head"

@@ -1,0 +1,141 @@
+"""Brings two versions of tasks.md together that were made from the same one. Pure."""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+from itertools import chain
+from typing import NamedTuple
+
+from orch.core.actions import Change, SetId, SetMark
+from orch.core.model import FIELDS, Task
+from orch.core.tasks_md.document import Document, parse
+from orch.core.tasks_md.edit import apply
+from orch.core.tasks_md.grammar import LINES
+
+
+def merge(base: str, ours: str, theirs: str) -> str:
+    """`ours` with what was changed from `base` to `theirs`.
+
+    The marks, ids and bullets that orch changed from `base` to `ours` are made in `theirs` too, so
+    that a line which orch changed and a person edited keeps both. What still collides is kept from
+    both sides, ours first: nothing that was typed is lost, at worst a line is there twice.
+    """
+    if theirs == base:
+        return ours
+    before, edited = parse(base), parse(theirs)
+    changes = _changes(before, parse(ours))
+    return _merge_lines(apply(before, changes).text, ours, apply(edited, changes).text)
+
+
+def _changes(before: Document, now: Document) -> list[Change]:
+    """What orch changed between two versions, as far as it concerns tasks that are in both."""
+    changes: list[Change] = []
+    gone = list(before.unnamed)
+    for task in now.unnamed:
+        same = next((old for old in gone if old.text == task.text), None)
+        if same is not None:
+            gone.remove(same)
+    for name, task in now.tasks.items():
+        old = before.tasks.get(name)
+        if old is None:
+            old = next((unnamed for unnamed in gone if unnamed.title == task.title), None)
+            if old is None:
+                continue
+            gone.remove(old)
+            changes.append(SetId(old.text, old.line, name))
+        fields = _field_changes(old, task)
+        if fields or task.mark != old.mark:
+            changes.append(SetMark(name, old.mark, task.mark, fields))
+    return changes
+
+
+def _field_changes(old: Task, new: Task) -> tuple[tuple[str, str | None], ...]:
+    now = ((name, new.fields.get(name)) for name in FIELDS)
+    return tuple((name, value) for name, value in now if old.fields.get(name) != value)
+
+
+# --- by lines --------------------------------------------------------------------------------------
+
+
+class _Hunk(NamedTuple):
+    """Lines `start` to `end` of the base became `lines`."""
+
+    start: int
+    end: int
+    lines: Sequence[str]
+
+
+def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
+    base, ours, theirs = _lines(base_text), _lines(our_text), _lines(their_text)
+    queues = (deque(_hunks(base, ours)), deque(_hunks(base, theirs)))
+    merged: list[str] = []
+    at = 0
+    while any(queues):
+        first = min(queue[0][:2] for queue in queues if queue)
+        start, end = first
+        taken: tuple[list[_Hunk], list[_Hunk]] = ([], [])
+        grown = True
+        while grown:
+            grown = False
+            for queue, hunks in zip(queues, taken, strict=True):
+                # Hunks that only touch do not collide, but two insertions at one place do.
+                while queue and (queue[0].start < end or queue[0][:2] == first):
+                    hunks.append(queue.popleft())
+                    end = max(end, hunks[-1].end)
+                    grown = True
+        merged += base[at:start]
+        our_side, their_side = (_side(base, start, end, hunks) for hunks in taken)
+        if not taken[1] or our_side == their_side:
+            merged += our_side
+        elif not taken[0]:
+            merged += their_side
+        else:
+            merged += our_side + _added(base[start:end], our_side, their_side)
+        at = end
+    return "".join(chain(merged, base[at:]))
+
+
+def _lines(text: str) -> list[str]:
+    lines: list[str] = LINES.findall(text)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return lines
+
+
+def _hunks(base: Sequence[str], other: Sequence[str]) -> list[_Hunk]:
+    # Two versions share almost everything: comparing only what lies between their common ends keeps
+    # the quadratic worst case of difflib away from long files.
+    low, high = 0, min(len(base), len(other))
+    while low < high and base[low] == other[low]:
+        low += 1
+    tail = 0
+    while tail < high - low and base[-1 - tail] == other[-1 - tail]:
+        tail += 1
+    middle = base[low : len(base) - tail], other[low : len(other) - tail]
+    matcher = SequenceMatcher(None, *middle, autojunk=False)
+    return [
+        _Hunk(low + start, low + end, other[low + other_start : low + other_end])
+        for tag, start, end, other_start, other_end in matcher.get_opcodes()
+        if tag != "equal"
+    ]
+
+
+def _side(base: Sequence[str], start: int, end: int, hunks: Sequence[_Hunk]) -> list[str]:
+    """The lines that one side has instead of `base[start:end]`."""
+    lines: list[str] = []
+    at = start
+    for hunk in hunks:
+        lines += [*base[at : hunk.start], *hunk.lines]
+        at = hunk.end
+    return [*lines, *base[at:end]]
+
+
+def _added(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+    """The lines of `theirs` that are neither in the base nor added by ours as well."""
+    left = Counter(theirs) - Counter(base) - (Counter(ours) - Counter(base))
+    added = []
+    for line in theirs:
+        if line.strip() and left[line]:
+            left[line] -= 1
+            added.append(line)
+    return added

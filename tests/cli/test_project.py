@@ -1,0 +1,69 @@
+from pathlib import Path
+
+from tests.cli.command import git, ok, orch, status
+
+
+def test_init_makes_a_project_that_works(repository: Path) -> None:
+    out = ok(repository, "init")
+    assert "config.toml" in out
+    assert "tasks.md" in out
+    assert "orch run" in out
+    git(repository, "add", "config.toml", "tasks.md")
+    git(repository, "commit", "--quiet", "--message", "Use orch")
+    ok(repository, "add", "Write it down")
+    ok(repository, "run", "--plain", "--until-idle")
+    assert status(repository)["counts"]["completed"] == 1
+    for name in (".orch/x", "trees/x", "STOP", "BLOCKED.md"):
+        assert git(repository, "check-ignore", name) == name
+
+
+def test_init_overwrites_nothing(repository: Path) -> None:
+    (repository / "config.toml").write_text("# mine\n")
+    (repository / "tasks.md").write_text("[] t-1: Mine\n")
+    first = ok(repository, "init")
+    exclude = (repository / ".git/info/exclude").read_bytes()
+    assert ok(repository, "init") != ""
+    assert (repository / "config.toml").read_text() == "# mine\n"
+    assert (repository / "tasks.md").read_text() == "[] t-1: Mine\n"
+    assert (repository / ".git/info/exclude").read_bytes() == exclude
+    assert "is there already" in first
+
+
+def test_init_from_below_makes_the_project_at_the_top(repository: Path) -> None:
+    (repository / "src").mkdir()
+    ok(repository / "src", "init")
+    assert (repository / "config.toml").is_file()
+    assert not (repository / "src/config.toml").exists()
+
+
+def test_init_outside_of_a_repository_leaves_nothing(tmp_path: Path) -> None:
+    done = orch(tmp_path, "init")
+    assert done.code == 1
+    assert "hint:" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_check_without_a_file(shop: Path) -> None:
+    (shop / "config.toml").unlink()
+    assert "every setting has its default" in ok(shop, "config", "check")
+
+
+def test_doctor_says_what_is_fine_and_what_to_do(shop: Path) -> None:
+    assert "git" in ok(shop, "doctor")
+    config = shop / "config.toml"
+    config.write_text(config.read_text().replace('default = "quick"', 'default = "none"') + NONE)
+    done = orch(shop, "doctor")
+    assert done.code == 1
+    assert "no-such-program" in done.out
+    assert "need you" in done.out
+
+
+NONE = """
+[agents.none]
+kind = "command"
+command = ["no-such-program"]
+"""
+
+
+def test_clean_with_nothing_to_do(shop: Path) -> None:
+    assert ok(shop, "clean") == "There is nothing to clean.\n"

@@ -1,0 +1,128 @@
+"""The one place to wait: real signals, real files, real threads."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orch.coordinator import mailbox as mailboxes
+from orch.coordinator.mailbox import Mailbox
+from orch.core.state import Look, Signalled, Wake
+
+SECONDS = 20.0
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as opened:
+        yield opened
+
+
+def collect(mailbox: Mailbox, count: int) -> list[Wake]:
+    wakes: list[Wake] = []
+    while len(wakes) < count:
+        more = mailbox.wait(SECONDS)
+        assert more, f"only {wakes} came"
+        wakes.extend(more)
+    return wakes
+
+
+def test_time_is_up(mailbox: Mailbox) -> None:
+    assert mailbox.wait(0.01) == ()
+    assert mailbox.wait(-5) == ()
+
+
+def test_a_thread_leaves_a_wake(mailbox: Mailbox) -> None:
+    threading.Thread(target=lambda: mailbox.post(Look("hello"))).start()
+    assert mailbox.wait(SECONDS) == (Look("hello"),)
+    assert not mailbox.waiting
+
+
+def test_more_rings_than_the_bell_holds_lose_nothing(mailbox: Mailbox) -> None:
+    for number in range(20_000):
+        mailbox.post(Look(str(number)))
+    assert mailbox.waiting
+    assert len(collect(mailbox, 20_000)) == 20_000
+
+
+def test_signals_are_counted(mailbox: Mailbox) -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    wakes = collect(mailbox, 3)
+    assert wakes.count(Signalled(signal.SIGTERM)) == 2
+    assert wakes.count(Signalled(signal.SIGUSR1)) == 1
+
+
+def test_a_dying_child_is_a_look_and_is_not_reaped(mailbox: Mailbox) -> None:
+    with subprocess.Popen([sys.executable, "-c", "raise SystemExit(7)"]) as child:
+        assert mailbox.wait(SECONDS) == (Look("SIGCHLD"),)
+        assert child.wait() == 7
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with Mailbox():
+        assert signal.getsignal(signal.SIGUSR1) is not before
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_a_post_after_the_end_is_lost_quietly() -> None:
+    mailbox = Mailbox()
+    mailbox.close()
+    mailbox.post(Look("late"))
+
+
+@pytest.fixture(params=["inotify", "looking"])
+def watching(request: pytest.FixtureRequest, mailbox: Mailbox, tmp_path: Path) -> Iterator[Mailbox]:
+    if request.param == "looking":
+        # What systems without inotify use; here it is chosen, there it is all there is.
+        mailbox.watch_with(mailboxes.Watcher())
+    elif sys.platform != "linux":
+        pytest.skip("only Linux has inotify")
+    (tmp_path / "requests").mkdir()
+    (tmp_path / "tasks.md").write_text("one\n")
+    mailbox.watch([tmp_path / "tasks.md"], [tmp_path / "requests"])
+    yield mailbox
+
+
+def test_saving_in_place_wakes(watching: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "tasks.md").write_text("two words\n")
+    assert Look("tasks.md changed") in watching.wait(SECONDS)
+
+
+def test_saving_by_rename_wakes(watching: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("other\n")
+    (tmp_path / "new").rename(tmp_path / "tasks.md")
+    assert Look("tasks.md changed") in watching.wait(SECONDS)
+
+
+def test_anything_new_in_a_folder_wakes(watching: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "requests" / "stop.json").write_text("{}")
+    assert watching.wait(SECONDS)
+
+
+def test_other_files_wake_nobody(watching: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("x")
+    assert watching.wait(0.2) == ()
+
+
+def test_the_file_behind_a_link_is_watched(mailbox: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "queue.md").write_text("one\n")
+    (tmp_path / "tasks.md").symlink_to("real/queue.md")
+    mailbox.watch([tmp_path / "tasks.md"], [])
+    (tmp_path / "real" / "queue.md").write_text("two\n")
+    assert mailbox.wait(SECONDS)
+
+
+def test_watching_again_watches_other_files(watching: Mailbox, tmp_path: Path) -> None:
+    (tmp_path / "other.md").write_text("one\n")
+    watching.watch([tmp_path / "other.md"], [])
+    (tmp_path / "other.md").write_text("other\n")
+    assert Look("other.md changed") in watching.wait(SECONDS)

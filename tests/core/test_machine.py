@@ -1,0 +1,170 @@
+"""Any interleaving of what can happen: a worker is never doubled, a task is never forgotten."""
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orch.core.actions import Action, Failure, Start
+from orch.core.decide import is_idle
+from orch.core.model import (
+    EndReason,
+    Evidence,
+    Exit,
+    Mark,
+    Phase,
+    RetryRequest,
+    Status,
+    StopRequest,
+    Verdict,
+)
+from tests.core.world import World
+
+NAMES = [f"t-{number}" for number in range(1, 6)]
+EXITS = [
+    (Exit(EndReason.EXITED, 0), Evidence(head="a" * 40, commits=("work",))),
+    (Exit(EndReason.EXITED, 0), Evidence()),
+    (Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, reason="no"))),
+    (Exit(EndReason.EXITED, 1), Evidence(blocked="why?")),
+    (Exit(EndReason.SPAWN), Evidence(verdict=Verdict(ok=False, reason="missing", charged=False))),
+    (Exit(EndReason.INTERRUPTED), Evidence(verdict=Verdict(ok=False, charged=False))),
+]
+
+
+class Coordination(RuleBasedStateMachine):
+    """A person, a machine and a forge do what they like; `decide` has to cope."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+        self.results: list = []  # type: ignore[type-arg]
+        self.failing: frozenset[str] = frozenset()
+        self.started: dict[object, int] = {}
+        self.world.faults = self.fault
+
+    def fault(self, action: Action) -> Failure | None:
+        if type(action).__name__ in self.failing:
+            return Failure("it failed")
+        if isinstance(action, Start):
+            worker = self.world.workers[action.run.key]
+            if worker.process is None:
+                self.started[action.run.key] = self.started.get(action.run.key, 0) + 1
+                task = self.world.tasks[action.run.key.task]
+                parents = [self.world.tasks.get(name) for name in task.after]
+                # An edit may take a met dependency away again after the claim: that is no fault.
+                assert all(parent is None or parent.id != task.id for parent in parents)
+        return None
+
+    @initialize(workers=st.integers(1, 3), attempts=st.integers(1, 3), verify=st.booleans())
+    def configure(self, workers: int, attempts: int, verify: bool) -> None:
+        self.world.policy = self.world.policy.evolve(
+            max_concurrent_workers=workers, max_attempts=attempts, verify=verify
+        )
+
+    @rule()
+    def tick(self) -> None:
+        self.results = self.world.tick(tuple(self.results))
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 300.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.now += seconds
+        self.tick()
+
+    @rule(name=st.sampled_from(NAMES), after=st.sets(st.sampled_from(NAMES), max_size=2))
+    def add(self, name: str, after: set[str]) -> None:
+        if name not in self.world.tasks:
+            self.world.add(name, after=tuple(sorted(after - {name})))
+
+    @rule(name=st.sampled_from(NAMES))
+    def delete(self, name: str) -> None:
+        self.world.tasks.pop(name, None)
+
+    @rule(name=st.sampled_from(NAMES), status=st.sampled_from(Status))
+    def mark(self, name: str, status: Status) -> None:
+        if name in self.world.tasks:
+            self.world.edit(name, Mark(status))
+
+    @rule(name=st.sampled_from(NAMES), end=st.sampled_from(EXITS))
+    def end(self, name: str, end: tuple[Exit, Evidence]) -> None:
+        for key, worker in self.world.workers.items():
+            if key.task == name and worker.alive:
+                worker.alive, worker.exit = False, end[0]
+                self.world.evidence[name] = end[1]
+
+    @rule(name=st.sampled_from(NAMES))
+    def lose(self, name: str) -> None:
+        for key, worker in self.world.workers.items():
+            if key.task == name:
+                worker.alive = False
+
+    @rule(name=st.sampled_from(NAMES), now=st.booleans())
+    def stop(self, name: str, now: bool) -> None:
+        self.world.requests = [*self.world.requests, StopRequest(name, "enough", now)][-3:]
+
+    @rule(name=st.sampled_from(NAMES), fresh=st.booleans())
+    def retry(self, name: str, fresh: bool) -> None:
+        self.world.requests = [*self.world.requests, RetryRequest(name, fresh)][-3:]
+
+    @rule()
+    def toggle(self) -> None:
+        self.results = self.world.tick(tuple(self.results), toggles=1)
+
+    @rule(
+        kinds=st.sets(
+            st.sampled_from(["WriteTasks", "MakeRun", "Ensure", "Start", "Inspect", "Publish", "Finish"])
+        )
+    )
+    def break_things(self, kinds: set[str]) -> None:
+        self.failing = frozenset(kinds)
+
+    @rule()
+    def restart(self) -> None:
+        self.world.restart()
+        self.results = []
+
+    @rule(readable=st.booleans())
+    def hide_the_file(self, readable: bool) -> None:
+        self.world.readable = readable
+
+    @invariant()
+    def each_attempt_started_once(self) -> None:
+        assert all(count == 1 for count in self.started.values())
+
+    @invariant()
+    def one_pull_request_for_a_branch(self) -> None:
+        assert len({pull.branch for pull in self.world.pulls.values()}) == len(self.world.pulls)
+
+    @invariant()
+    def attempts_are_counted_up(self) -> None:
+        for name in NAMES:
+            attempts = sorted(key.attempt for key in self.world.workers if key.task == name)
+            assert attempts == list(range(1, len(attempts) + 1))
+
+    @precondition(lambda self: self.world.tasks)
+    @rule()
+    def all_is_well_again(self) -> None:
+        """When nothing fails any more, everything comes to its end."""
+        self.failing = frozenset()
+        self.world.readable = True
+        if self.world.state.paused is not None:
+            self.results = self.world.tick(tuple(self.results), toggles=1)
+        self.world.requests = []
+        for _ in range(400):
+            for key, worker in self.world.workers.items():
+                if worker.alive:
+                    self.end(key.task, EXITS[0])
+            self.results = self.world.tick(tuple(self.results))
+            if not self.results:
+                if is_idle(self.world.state, self.world.policy):
+                    break
+                self.world.now = max(self.world.now + 0.01, min(self.world.wake_at, self.world.now + 300))
+        else:
+            raise AssertionError(f"never idle: {self.world.state}")
+        assert not any(worker.alive for worker in self.world.workers.values())
+        assert not any(task.mark.status is Status.ACTIVE for task in self.world.tasks.values())
+        assert all(run.phase is Phase.OVER for run in self.world.state.runs.values())
+
+
+Coordination.TestCase.settings = settings(
+    max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestCoordination = Coordination.TestCase
