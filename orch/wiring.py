@@ -218,7 +218,7 @@ def _make_ports(project: Project, executor: Executor) -> Ports:
         teardown=worktree.teardown,
         copy=worktree.copy,
         link=worktree.link,
-        environment=settings.hook_environment(),
+        env=settings.hook_environment(),
     )
     return Ports(
         clock=SystemClock(),
@@ -296,5 +296,3 @@ def _started_at(project: Project) -> float:
         return project.config.project.pid_file.stat().st_mtime
     except OSError:
         return 0.0
-
-

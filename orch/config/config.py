@@ -120,7 +120,7 @@ def unavailable(name: str, kind: AgentKind) -> str:
 
 
 def command_agent(command: str) -> AgentSettings:
-    """The agent that $AGENT_COMMAND describes. Raises ConfigError where it has an open quote."""
+    """The agent that $AGENT_COMMAND describes. Raises ConfigError where it is none."""
     try:
         words = tuple(shlex.split(command))
     except ValueError as error:
@@ -128,4 +128,6 @@ def command_agent(command: str) -> AgentSettings:
             f"${environment.AGENT_COMMAND} cannot be split into words: {str(error).lower()}",
             hint="quote it as for a shell",
         ) from None
+    if not words or not words[0].strip():
+        raise ConfigError(f"${environment.AGENT_COMMAND} names no program", hint="set it to one, or unset it")
     return AgentSettings(kind=AgentKind.COMMAND, command=words)

@@ -30,7 +30,7 @@ def load(root: Path, environ: Mapping[str, str] | None = None) -> Config:
     commands work: ask `Config.agent_problem`.
     """
     text = _read(root)
-    config, problems = _interpret(text, CONFIG_NAME, root, environ)
+    config, problems = _interpret(text, CONFIG_NAME, root, environ, usable=False)
     if problems:
         more = len(problems) - 1
         hint = f"{more} more: `orch config check` lists them all" if more else "correct it and try again"
@@ -50,12 +50,7 @@ def check_text(
     text: str, root: Path, *, name: str = CONFIG_NAME, environ: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
     """The same for a text that need not be in a file. `name` is what the problems call it."""
-    config, problems = _interpret(text, name, root, environ)
-    default = config.agents.get(config.agent.default)
-    if problems or default is None or default.kind in AVAILABLE_AGENTS:
-        return problems
-    message = unavailable(config.agent.default, default.kind)
-    return tell([Problem(("agent", "default"), message)], name=name, text=text)
+    return _interpret(text, name, root, environ, usable=True)[1]
 
 
 def _read(root: Path) -> str:
@@ -84,9 +79,12 @@ def _read(root: Path) -> str:
 
 
 def _interpret(
-    text: str, name: str, root: Path, environ: Mapping[str, str] | None
+    text: str, name: str, root: Path, environ: Mapping[str, str] | None, *, usable: bool
 ) -> tuple[Config, tuple[str, ...]]:
-    """The settings, with a default in each place that is wrong, and what is wrong."""
+    """The settings, with a default in each place that is wrong, and what is wrong.
+
+    With `usable`, a default agent that this version cannot start is wrong too.
+    """
     environ = MappingProxyType(environment.current() if environ is None else dict(environ))
     root = Path(os.path.realpath(root))
     text = text.removeprefix("\ufeff")  # editors on Windows put a byte-order mark there
@@ -107,6 +105,8 @@ def _interpret(
     default = tables["agent"].default
     agents, more = _agents(document.get(AGENTS, {}), default, environ.get(environment.AGENT_COMMAND, ""))
     problems += more
+    if usable and default in agents and not any(problem.path[:2] == (AGENTS, default) for problem in more):
+        problems += _unavailable(default, agents[default].kind)
     trees, more = _trees(root, tables["worktree"])
     problems += more
     project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
@@ -140,6 +140,12 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
             message = f"there is no table [agents.{default}]{meant(default, value)}"
             problems.append(Problem(("agent", "default"), message))
     return agents, problems
+
+
+def _unavailable(name: str, kind: AgentKind) -> list[Problem]:
+    if kind in AVAILABLE_AGENTS:
+        return []
+    return [Problem(("agent", "default"), unavailable(name, kind))]
 
 
 def _kind(name: str) -> AgentKind:

@@ -80,6 +80,8 @@ def _mismatch(hint: Any, value: object) -> str:
     expected, is_choice = _expected(hint)
     if isinstance(value, bool):
         shown = str(value).lower()
+    elif isinstance(value, int) and value.bit_length() > 64:
+        shown = "so large a number"  # Python refuses to write out thousands of digits
     elif isinstance(value, int | float) or (isinstance(value, str) and is_choice):
         shown = ascii(value)[:60]
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.places import Place
 from tests.adapters.repositories import Samples
 
 
@@ -21,3 +22,10 @@ def _nobody_in_particular() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     return Samples(tmp_path_factory.mktemp("samples"))
+
+
+@pytest.fixture
+def place(tmp_path: Path, samples: Samples) -> Place:
+    for attempt in ("1", "2"):
+        (tmp_path / "runs" / "t-1" / attempt).mkdir(parents=True)
+    return Place(samples.make(tmp_path), tmp_path / "trees", tmp_path / "runs")

@@ -133,3 +133,11 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.join()
     return results
+
+
+def wait_for(happened: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for what nothing tells of."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -313,6 +313,57 @@ def test_exit_json_waits_for_a_disk_that_is_full(desk: Desk) -> None:
     assert desk.read("exit.json")["code"] == 4
 
 
+def test_nobody_needs_to_wait_for_its_start(desk: Desk) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with tempfile.TemporaryFile() as orders:
+        orders.write(desk.orders("sh", "-c", "exit 2"))
+        orders.seek(0)
+        environment = {**os.environ, "ORCH_RUN_ID": desk.run_id}
+        command = [sys.executable, launcher.__file__]
+        child = subprocess.Popen(command, stdin=orders, stdout=writer, env=environment)
+    os.close(writer)
+    assert child.wait() == 2
+
+
+GROUP = """
+import sys
+from orch.adapters.executors.orders import Orders
+from orch.adapters.executors.worker import Signals, Worker
+worker = Worker(Orders.decode(sys.stdin.buffer.read()), "none", Signals())
+worker.start()
+worker._signals.wait(60)
+worker.reap()
+first = worker.status
+worker._end_group(float(sys.argv[1]))
+worker.reap()
+print(first, worker.status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "grace", "status"),
+    [
+        # The signal tells that the agent is as far as it gets without us.
+        ("kill -USR1 $PPID; sleep 600", 60.0, (None, signal.SIGTERM)),
+        ("sleep 600 & exit 0", 60.0, (0, 0)),
+        ("trap '' TERM; kill -USR1 $PPID; while :; do sleep 600; done", 0.1, (None, signal.SIGKILL)),
+    ],
+)
+def test_without_proc_the_process_group_is_ended(
+    desk: Desk, text: str, grace: float, status: tuple[int | None, int]
+) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", GROUP, str(grace)],
+        input=desk.orders("sh", "-c", text),
+        capture_output=True,
+        env={**os.environ, "ORCH_RUN_ID": desk.run_id},
+        check=True,
+    )
+    assert ended.stdout.decode() == f"{status[0]} {int(status[1])}\n", ended.stderr
+    until(lambda: not processes.marked(desk.run_id))
+
+
 # --- killed at every step ----------------------------------------------------------------------------
 
 KILLER = """

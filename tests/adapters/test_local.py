@@ -116,12 +116,16 @@ def test_a_launcher_that_cannot_publish_is_told_and_may_be_started_again(here: P
     assert here.ended().exit.ok
 
 
-def test_without_a_run_directory_nothing_starts(here: Place) -> None:
+def test_what_keeps_a_launcher_from_being_started_is_told(here: Place) -> None:
     missing = RunKey("gh-2", 1)
-    with pytest.raises(TransientError, match="cannot start a launcher for gh-2/1"):
+    with pytest.raises(TransientError, match=r"cannot write .*/gh-2/1/prompt\.md"):
         here.start("true", run=missing)
     with pytest.raises(TransientError, match="is not there"):
         here.executor.probe(missing)
+    (here.directory() / "launcher.log").mkdir()
+    with pytest.raises(TransientError, match=r"cannot start a launcher for gh-1/1: .*Is a directory"):
+        here.start("true")
+    assert here.executor.probe(RUN) == Absent()
 
 
 def test_two_executors_start_a_run_once(here: Place) -> None:
@@ -149,6 +153,13 @@ def test_the_same_run_of_two_projects_has_two_ids(here: Place) -> None:
     other = LocalExecutor(here.root / "other", limits=WorkerLimits(), wake=here.wakes.put)
     assert here.executor.run_id(RUN) != other.run_id(RUN)
     assert here.executor.run_id(RUN).endswith("-gh-1-1")
+
+
+def test_a_run_that_was_started_is_left_as_it_is(here: Place) -> None:
+    here.script("cat", prompt="the first")
+    here.ended()
+    here.another().start(RUN, Command(("sh",), {}), here.worktree, "the second")
+    assert (here.directory() / "prompt.md").read_text() == here.output() == "the first"
 
 
 # --- nothing is left ---------------------------------------------------------------------------------
@@ -511,3 +522,28 @@ def test_a_look_that_fails_does_not_mean_that_nothing_is_there() -> None:
         assert list(processes.end(find, 30.0)) == []
         assert child.wait() == -signal.SIGTERM
     assert looks >= 4
+
+
+def test_what_cannot_be_ended_is_given_back_in_time() -> None:
+    class Stuck:
+        pid = 4711
+
+        def send(self, *numbers: int) -> bool:
+            raise OSError(24, "Too many open files")
+
+    def fail() -> list[Stuck]:
+        raise OSError(24, "Too many open files")
+
+    stuck = Stuck()
+    assert processes.end(lambda: [stuck], 0.0, patience=0.05) == [stuck]
+    with pytest.raises(OSError, match="Too many"):
+        processes.end(fail, 0.0, patience=0.05)
+
+
+def test_children_are_found_with_and_without_their_list() -> None:
+    with subprocess.Popen(["sleep", "600"]) as child:
+        for listed in (True, False):
+            assert child.pid in processes._children(os.getpid(), listed=listed)
+        child.kill()
+    assert processes._children(child.pid) == []
+    assert {os.getpid(), os.getppid()} <= processes.ancestors(os.getpid())

@@ -109,7 +109,9 @@ class Place:
         return until(look)
 
     def output(self, run: RunKey = RUN) -> str:
-        return (self.directory(run) / "stdout.jsonl").read_text()
+        """What the agent has printed so far."""
+        path = self.directory(run) / "stdout.jsonl"
+        return path.read_text() if path.exists() else ""
 
     def pipe(self, name: str) -> Path:
         path = self.root / name

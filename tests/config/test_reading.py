@@ -205,6 +205,19 @@ def test_an_agent_command_with_an_open_quote(tmp_path: Path) -> None:
         load(tmp_path, {"AGENT_COMMAND": "run 'this"})
 
 
+@pytest.mark.parametrize("command", ["''", '" " x'])
+def test_an_agent_command_without_a_program(tmp_path: Path, command: str) -> None:
+    with pytest.raises(ConfigError, match=r"^\$AGENT_COMMAND names no program"):
+        load(tmp_path, {"AGENT_COMMAND": command})
+
+
+def test_the_agent_to_come_is_told_beside_other_problems_but_not_beside_its_own(tmp_path: Path) -> None:
+    found = check_text("[retry]\noops = 1", tmp_path, environ={})
+    assert [line.split(": ")[1] for line in found] == ["[agent] default", "[retry] oops"]
+    (told,) = check_text('[agents.claude]\nkind = "comand"', tmp_path, environ={})
+    assert "kind: must be one of" in told
+
+
 # --- problems -------------------------------------------------------------------------------------------
 
 BROKEN = [
@@ -254,6 +267,14 @@ BROKEN = [
     (
         '[limits]\nmemory_mb = "sesame"',
         "config.toml:2: [limits] memory_mb: must be a number from 0 to 1048576, not a string",
+    ),
+    (
+        "[limits]\nmemory_mb = 0x" + "f" * 9000,
+        "config.toml:2: [limits] memory_mb: must be a number from 0 to 1048576, not so large a number",
+    ),
+    (
+        "[retry]\nmax_attempts = 0x" + "f" * 9000,
+        "config.toml:2: [retry] max_attempts: must be a whole number from 1 to 1000, not so large a number",
     ),
     (
         "[limits]\nmemory_mb = 2001-01-01",

@@ -1,9 +1,12 @@
 """Stories of tasks, told to `decide` alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from orch.core.actions import (
     Action,
+    Archive,
     Ask,
     Dismiss,
     End,
@@ -21,7 +24,8 @@ from orch.core.actions import (
     Verify,
     WriteTasks,
 )
-from orch.core.decide import is_drained, is_idle
+from orch.core.decide import decide, is_drained, is_idle
+from orch.core.draft import Draft
 from orch.core.metrics import Health, Metrics
 from orch.core.model import (
     Drain,
@@ -32,6 +36,7 @@ from orch.core.model import (
     OutcomeKind,
     PauseRequest,
     Phase,
+    Policy,
     Process,
     PullRequest,
     Resources,
@@ -42,6 +47,8 @@ from orch.core.model import (
     Task,
     Verdict,
 )
+from orch.core.state import Seen, Snapshot, State
+from orch.core.tasks_md import parse
 from tests.core.world import World, Worker
 
 
@@ -307,6 +314,18 @@ def test_a_usage_limit_parks_the_task_until_it_ends(later: float) -> None:
     assert outcome.kind is OutcomeKind.LIMITED
     assert outcome.retry_at == world.now + max(later, 0)
     assert outcome.spent == 0
+
+
+def test_a_worker_that_was_ended_from_outside_costs_no_attempt() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1", Exit(EndReason.STOPPED, signal=15))
+    world.settle()
+    assert world.tasks["t-1"].fields["Reason"] == "ended from outside"
+    assert world.mark("t-1") is Status.PENDING
+    world.wait(world.policy.retry_max)
+    world.wait()
+    assert world.run("t-1").key.attempt == 2
+    assert world.run("t-1").claim.spent == 0
 
 
 def test_a_restart_of_the_machine_costs_no_attempt() -> None:
@@ -783,6 +802,16 @@ def test_requests_wait_while_the_file_is_away() -> None:
     assert world.settle() == []
 
 
+def test_requests_that_cannot_be_read_are_remembered() -> None:
+    world = running("t-1")
+    world.requests = [StopRequest("t-1", "later")]
+    world.settle()
+    seen = replace(world.look(), now=world.now + world.policy.stop_seconds, requests=None)
+    decision = decide(world.state, seen, world.policy)
+    assert decision.state.requests == (StopRequest("t-1", "later"),)
+    assert decision.actions == (End(RunKey("t-1", 1)),)
+
+
 def test_a_request_that_could_not_be_dismissed_is_shown() -> None:
     world = World()
     world.requests = [StopRequest("t-9", "x")]
@@ -914,6 +943,14 @@ def test_stopped_workers_are_taken_up_again_later(drain: Drain, terminations: in
     world.settle()
     assert world.run("t-1").key.attempt == 2
     assert world.run("t-1").claim.spent == 0
+
+
+def test_signals_may_come_one_by_one() -> None:
+    world = running("t-1", drain=Drain.FINISH)
+    world.settle(terminations=1)
+    world.settle(terminations=1)
+    assert world.workers[RunKey("t-1", 1)].ended
+    assert events(world).count("draining") == 1
 
 
 def test_the_third_signal_ends_it_whatever_is_left() -> None:
@@ -1083,7 +1120,7 @@ def test_a_completed_task_ends_the_alarm() -> None:
     assert world.state.health is Health.OK
 
 
-# --- times ------------------------------------------------------------------------------------------------------------------
+# --- small things ------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_unfinished_judgement_is_a_bug_and_says_so() -> None:
@@ -1103,3 +1140,37 @@ def test_a_process_that_was_adopted_shows_its_own_times() -> None:
     world.wait()
     assert world.tasks["t-1"].fields["Started"] == "1970-01-01 00:00:00"
     assert world.tasks["t-1"].fields["PID"] == "99"
+
+
+def test_a_pull_request_without_commits_of_its_own_is_taken_as_it_is() -> None:
+    world = running("t-1")
+    branch = world.run("t-1").claim.branch
+    world.pulls[branch] = PullRequest(9, "pull/9", branch)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    publish = next(action for action in world.done if isinstance(action, Publish))
+    assert "Commits" not in publish.body
+
+
+def test_what_was_completed_before_today_is_moved_away() -> None:
+    text = "## Completed Today\n\n[✅] t-1: Old\n- Completed: 1970-01-11 10:00:00\n"
+    seen = Seen(now=1_000_000.0, document=parse(text))
+    decision = decide(State(), seen, Policy())
+    assert decision.actions == (WriteTasks((Archive("t-1"),)),)
+    assert decide(decision.state, seen, Policy()).actions == ()
+    tomorrow = Seen(now=1_100_000.0, document=seen.document)
+    assert decide(decision.state, tomorrow, Policy()).actions == (WriteTasks((Archive("t-1"),)),)
+
+
+def test_local_time_is_what_tasks_md_shows() -> None:
+    draft = Draft(State(), Seen(now=0.0, utc_offset=3600.0), Policy())
+    assert draft.stamp(0.0) == "1970-01-01 01:00:00"
+    assert draft.today == "1970-01-01"
+
+
+def test_a_snapshot_shows_the_problems_of_the_file() -> None:
+    snapshot = Snapshot(0.0, None, {}, Metrics(), Health.OK)
+    assert snapshot.problems == ()
+    document = parse("[] t-1: a\n[] t-1: b\n")
+    assert replace(snapshot, document=document).problems == document.problems != ()

@@ -285,9 +285,18 @@ def test_code_and_comments_are_never_tasks(hidden: str) -> None:
 @pytest.mark.parametrize(
     ("opener", "message"),
     [
-        ("```", "the code block opened by ``` is never closed, so the lines below it are read as usual: add ```"),
-        ("~~~~ x", "the code block opened by ~~~~ is never closed, so the lines below it are read as usual: add ~~~~"),
-        ("<!-- x", "the comment opened by <!-- is never closed, so the lines below it are read as usual: add -->"),
+        (
+            "```",
+            "the code block opened by ``` is never closed, so the lines below it are read as usual: add ```",
+        ),
+        (
+            "~~~~ x",
+            "the code block opened by ~~~~ is never closed, so the lines below it are read as usual: add ~~~~",
+        ),
+        (
+            "<!-- x",
+            "the comment opened by <!-- is never closed, so the lines below it are read as usual: add -->",
+        ),
     ],
 )
 def test_what_is_never_closed_hides_nothing(opener: str, message: str) -> None:

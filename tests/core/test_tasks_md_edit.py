@@ -44,7 +44,9 @@ def test_to_and_fro_is_the_identity() -> None:
     assert document.text == SECTIONS
 
 
-@pytest.mark.parametrize("name", ["queue.md", "crlf.md", "bom-mixed.md", "bytes.md", "bare.md", "unclosed.md"])
+@pytest.mark.parametrize(
+    "name", ["queue.md", "crlf.md", "bom-mixed.md", "bytes.md", "bare.md", "unclosed.md"]
+)
 def test_moving_about_reaches_a_fixed_point(name: str) -> None:
     document = parse((DATA / name).read_bytes().decode("utf-8", "surrogateescape"))
     texts = []
@@ -115,9 +117,9 @@ def test_a_skipped_mark_and_one_by_hand() -> None:
     assert changed(text, SetMark("t-1", Mark(Status.SKIPPED), Mark(Status.COMPLETED))) == (
         "## Completed Today\n\n- [✅] t-1: x\n\n## Failed\n"
     )
-    assert changed("## Failed\n[x] t-1: x\n", SetMark("t-1", Mark(Status.COMPLETED), Mark(Status.SKIPPED))) == (
-        "## Failed\n[-] t-1: x\n"
-    )
+    assert changed(
+        "## Failed\n[x] t-1: x\n", SetMark("t-1", Mark(Status.COMPLETED), Mark(Status.SKIPPED))
+    ) == ("## Failed\n[-] t-1: x\n")
 
 
 def test_a_checkbox_stays_a_checkbox() -> None:
@@ -174,7 +176,7 @@ def test_an_unterminated_line_is_ended_only_where_it_must_be(first: str, ending:
 
 def test_a_bullet_that_is_not_orchs_is_refused() -> None:
     for value in ("x", None):
-        with pytest.raises(ValueError, match="is not in"):
+        with pytest.raises(ValueError, match="not one of orch's bullets"):
             apply(parse("[] t-1: x\n"), [SetMark("t-1", PENDING, ACTIVE, (("Status", value),))])
 
 
@@ -217,7 +219,7 @@ def test_a_bullet_that_is_not_orchs_is_refused() -> None:
         ),
         (
             "## Pending\r\n[] t-1: x",
-            "## Pending\r\n\r\n## Active\r\n\r\n[🟡 w-1a2b3c] t-1: x\r\n",
+            "## Pending\r\n\r\n## Active\r\n\r\n[🟡 w-1a2b3c] t-1: x",
         ),
         # under an unknown heading of the person's own
         ("## Active\n## Ideas\n[] t-1: x\n", "## Active\n\n[🟡 w-1a2b3c] t-1: x\n## Ideas\n"),
@@ -226,7 +228,10 @@ def test_a_bullet_that_is_not_orchs_is_refused() -> None:
             "## Active\n## Pending\n[] t-1: x\n## Active\n",
             "## Active\n\n[🟡 w-1a2b3c] t-1: x\n## Pending\n## Active\n",
         ),
-        ("## Pending\n## Active\n## Active\n[] t-1: x\n", "## Pending\n## Active\n## Active\n[🟡 w-1a2b3c] t-1: x\n"),
+        (
+            "## Pending\n## Active\n## Active\n[] t-1: x\n",
+            "## Pending\n## Active\n## Active\n[🟡 w-1a2b3c] t-1: x\n",
+        ),
         # notes go along, a comment and prose after a blank line stay
         (
             "## Pending\n[] t-1: x\n- note\n\n  more\n\nprose\n<!-- c -->\n## Active\n",
@@ -235,7 +240,10 @@ def test_a_bullet_that_is_not_orchs_is_refused() -> None:
         # a byte-order mark stays first
         ("\ufeff[] t-1: x\n\n## Active\n", "\ufeff## Active\n\n[🟡 w-1a2b3c] t-1: x\n"),
         # a task with a second line stays where it is, or the second one would be the first
-        ("## Pending\n[] t-1: x\n## Active\n[🟡] t-1: y\n", "## Pending\n[🟡 w-1a2b3c] t-1: x\n## Active\n[🟡] t-1: y\n"),
+        (
+            "## Pending\n[] t-1: x\n## Active\n[🟡] t-1: y\n",
+            "## Pending\n[🟡 w-1a2b3c] t-1: x\n## Active\n[🟡] t-1: y\n",
+        ),
     ],
 )
 def test_where_a_started_task_goes(text: str, expected: str) -> None:
@@ -261,6 +269,27 @@ def test_a_move_that_would_change_how_other_lines_read_is_not_made() -> None:
     text = "## Pending\n[] t-1: x\n```\ncode\n```\n[] t-2: y\n## Ideas\n```\n[] t-3: z\n## Active\n"
     assert list(parse(text).tasks) == ["t-1", "t-2", "t-3"]
     assert changed(text, start()) == text.replace("[] t-1", "[🟡 w-1a2b3c] t-1")
+
+
+@pytest.mark.parametrize("opener", ["<!-- not closed", "```"])
+def test_an_added_task_ends_nothing_that_a_person_left_open(opener: str) -> None:
+    task = Task("t-2", "arrows a --> b", notes="```\ncode\n```\n<!-- hint -->")
+    document = apply(parse(f"## Pending\n{opener}\n[] t-1: x\n"), [AddTask(task)])
+    assert list(document.tasks) == ["t-1", "t-2"]
+    assert "## Pending\n" + opener in document.text
+    plain = apply(parse("## Pending\n[] t-1: x\n"), [AddTask(task)]).tasks["t-2"]
+    assert (plain.title, plain.notes) == (task.title, task.notes)
+
+
+def test_a_bullet_ends_no_comment() -> None:
+    text = changed("<!-- not closed\n[] t-1: x\n", start("t-1", ("Reason", "a <!-- b --> c")))
+    assert text == "<!-- not closed\n[🟡 w-1a2b3c] t-1: x\n- Reason: a &lt;!-- b --&gt; c\n"
+
+
+@pytest.mark.parametrize("task", [Task("", " "), Task("", "t-1: an id that is taken")])
+def test_what_cannot_be_a_task_of_its_own_is_not_added(task: Task) -> None:
+    document = parse("[] t-1: x\n")
+    assert apply(document, [AddTask(task)]) is document
 
 
 def test_blank_lines_neither_grow_nor_vanish() -> None:
@@ -329,7 +358,9 @@ def test_a_task_is_added(text: str, expected: str) -> None:
 
 def test_a_document_made_by_hand_can_be_changed() -> None:
     assert apply(Document(""), [AddTask(Task("t-5", "new"))]).text == "## Pending\n\n[] t-5: new\n"
-    assert apply(Document("[] t-4: old\n"), [AddTask(Task("t-5", "new"))]).text == "[] t-4: old\n[] t-5: new\n"
+    assert (
+        apply(Document("[] t-4: old\n"), [AddTask(Task("t-5", "new"))]).text == "[] t-4: old\n[] t-5: new\n"
+    )
 
 
 def test_a_task_without_an_id_is_added_each_time() -> None:
@@ -350,7 +381,11 @@ def test_everything_of_a_new_task_is_written() -> None:
 
 def test_notes_of_a_stranger_forge_nothing() -> None:
     notes = "[] t-9: forged\n- PID: 666\n## Active\n```\n<!--\n---\n\u2028- Branch: x\r- Saved: y"
-    text = changed("## Pending\n\n[] t-1: x\n\n## Active\n", AddTask(Task("t-2", "y", notes=notes)), AddTask(Task("t-3", "z")))
+    text = changed(
+        "## Pending\n\n[] t-1: x\n\n## Active\n",
+        AddTask(Task("t-2", "y", notes=notes)),
+        AddTask(Task("t-3", "z")),
+    )
     document = parse(text)
     assert list(document.tasks) == ["t-1", "t-2", "t-3"]
     assert document.tasks["t-2"].fields == {}
@@ -363,5 +398,5 @@ def test_many_changes_at_once() -> None:
     document = apply(parse(""), [*changes, *changes, start("t-2"), start("t-4", ("PID", "1"))])
     assert document.text == (
         "## Pending\n\n[] t-1: new 1\n[🟡 w-1a2b3c] t-2: new 2\n[] t-3: new 3\n"
-        "[🟡 w-1a2b3c] t-4: new 4\n- PID: 1\n\n[] t-5: new 5\n"
+        "[🟡 w-1a2b3c] t-4: new 4\n- PID: 1\n[] t-5: new 5\n"
     )

@@ -129,7 +129,9 @@ class Project:
             )
         pid_file = self.root / ".orch" / "coordinator.pid"
         self.wait_for(
-            lambda: child.poll() is not None or (pid_file.exists() and pid_file.read_text() == f"{child.pid}\n"),
+            lambda: (
+                child.poll() is not None or (pid_file.exists() and pid_file.read_text() == f"{child.pid}\n")
+            ),
             "a coordinator",
         )
         return child
@@ -139,7 +141,13 @@ class Project:
 
     def environment(self, more: dict[str, str]) -> dict[str, str]:
         coverage = {name: value for name, value in os.environ.items() if name.startswith("COV")}
-        return {"PATH": os.environ["PATH"], "HOME": str(self.root.parent), "LANG": "C.UTF-8", **coverage, **more}
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.root.parent),
+            "LANG": "C.UTF-8",
+            **coverage,
+            **more,
+        }
 
     def status(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.orch("status", "--json"))
@@ -188,7 +196,9 @@ def make_project(folder: Path, config: Sequence[str] = ()) -> Project:
     agent = folder / "agent.sh"
     agent.write_text(AGENT)
     agent.chmod(0o755)
-    (folder / ".gitconfig").write_text("[user]\nname = Tester\nemail = tester@example.com\n[init]\ndefaultBranch = main\n")
+    (folder / ".gitconfig").write_text(
+        "[user]\nname = Tester\nemail = tester@example.com\n[init]\ndefaultBranch = main\n"
+    )
     project = Project(root, origin, folder / "launches", signs)
     environment = {**os.environ, "HOME": str(folder)}
     for words in (

@@ -75,8 +75,8 @@ def test_the_next_attempt_hears_what_went_wrong_and_goes_on_in_the_same_tree(pro
     project.write_tasks("[] t-1: Two lines")
     project.orch("run", "--plain", "--until-idle")
     assert project.statuses() == {"t-1": "completed"}
-    assert "too short" in (project.root / ".orch/runs/t-1/2/prompt.md").read_text()
-    assert "too short" not in (project.root / ".orch/runs/t-1/1/prompt.md").read_text()
+    assert "verify failed" in (project.root / ".orch/runs/t-1/2/prompt.md").read_text()
+    assert "verify failed" not in (project.root / ".orch/runs/t-1/1/prompt.md").read_text()
     assert project.git("show", "orch/t-1-two-lines:t-1.txt") == "t-1 1\nt-1 2"
 
 
@@ -121,7 +121,13 @@ def test_stop_keeps_the_work_and_blocks_the_task(project: Project, now: bool) ->
     assert project.git("show", "orch/t-1-long:t-1.txt") == "t-1 1"
     assert (project.root / "trees" / "t-1").is_dir()
     (project.signs / "go").touch()
-    project.write_tasks(*[line.replace("please wait", "").replace("please obey", "") for line in project.tasks.splitlines() if line.startswith(("[", " "))])
+    project.write_tasks(
+        *[
+            line.replace("please wait", "").replace("please obey", "")
+            for line in project.tasks.splitlines()
+            if line.startswith(("[", " "))
+        ]
+    )
     project.orch("retry", "t-1")
     project.wait_for(lambda: "[✅" in project.tasks, "the second attempt")
     assert project.launches() == ["t-1/1", "t-1/2"]
@@ -210,7 +216,9 @@ def test_edits_by_hand_count_at_once(project: Project) -> None:
     project.wait_for_sign("t-1")
     kept = [line for line in project.tasks.splitlines() if "t-1" not in line]
     project.tasks_file.write_text("\n".join(kept).replace("## Pending", "## Pending\n\n[] t-2: New") + "\n")
-    project.wait_for(lambda: project.leftovers() == [] and "[✅" in project.tasks, "the stop and the new task")
+    project.wait_for(
+        lambda: project.leftovers() == [] and "[✅" in project.tasks, "the stop and the new task"
+    )
     assert "t-1:" not in project.tasks
     assert project.git("show", "orch/t-1-long:t-1.txt") == "t-1 1"
     project.end(child)
@@ -230,7 +238,9 @@ def test_a_missing_agent_is_said_and_fails_no_attempt(project: Project) -> None:
 
 def test_fifty_tasks_are_launched_once_each(project: Project) -> None:
     config = project.root / "config.toml"
-    config.write_text(config.read_text().replace("[coordinator]", "[coordinator]\nmax_concurrent_workers = 8"))
+    config.write_text(
+        config.read_text().replace("[coordinator]", "[coordinator]\nmax_concurrent_workers = 8")
+    )
     project.write_tasks(*[f"[] t-{number}: Task {number}" for number in range(1, 51)])
     project.orch("run", "--plain", "--until-idle")
     assert sorted(project.launches()) == sorted(f"t-{number}/1" for number in range(1, 51))

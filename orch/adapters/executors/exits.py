@@ -48,12 +48,17 @@ class ExitWatch:
                 os.write(self._kick, b"+")
 
     def _start(self) -> None:
-        reader, self._kick = os.pipe()
+        selector = selectors.DefaultSelector()
+        try:
+            reader, self._kick = os.pipe()
+        except OSError:
+            selector.close()
+            raise
         os.set_blocking(reader, False)
         os.set_blocking(self._kick, False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(reader, selectors.EVENT_READ)
-        threading.Thread(target=self._run, args=(self._selector,), name="exits", daemon=True).start()
+        selector.register(reader, selectors.EVENT_READ)
+        threading.Thread(target=self._run, args=(selector,), name="exits", daemon=True).start()
+        self._selector = selector
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         polled: list[_Watched] = []

@@ -1,19 +1,17 @@
 """Workers as processes of this machine, each under a launcher that outlives its coordinator."""
 
+import contextlib
 import hashlib
 import os
-import select
 import signal
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from orch.adapters.executors import launcher, portable, processes
+from orch.adapters.executors import launcher, launching, portable, processes
 from orch.adapters.executors.exits import ExitWatch
 from orch.adapters.executors.limits import MEGABYTE
 from orch.adapters.executors.orders import Orders
@@ -24,9 +22,6 @@ from orch.core.names import is_task_id
 from orch.core.state import Absent, Alive, Ended, Gone, Probe
 from orch.errors import PermanentError, TransientError
 from orch.ports import Check, Command
-
-START_SECONDS = 30.0
-"""A launcher gets this long to publish run.json before `start` stops waiting. It takes 20 ms."""
 
 RESTART_FILES = ("run.json", "stdout.jsonl", "stderr.log")
 """The youngest of these tells when a worker was last seen before the machine restarted."""
@@ -97,18 +92,18 @@ class LocalExecutor:
         environment = self._environment(run, command)
         atomic.write(directory / "prompt.md", prompt.encode("utf-8", "replace"))
         try:
-            child, ready = _launch(orders, environment, directory)
+            child, ready = launching.launch(orders, environment, directory)
         except OSError as error:
             raise TransientError(f"cannot start a launcher for {run}: {error}") from error
         with self._lock:
             self._children[run] = child
-        if _has_started(ready):
+        if launching.has_started(ready):
             return
         status = child.wait()
         self._child(run)
         # One that lost the race for run.json may have been ended with the run that won it.
         if status != launcher.TAKEN and not os.path.lexists(directory / "run.json"):
-            words = _last_line(directory / "launcher.log")
+            words = launching.last_words(directory)
             raise TransientError(f"the launcher of {run} ended with {status} and started nothing: {words}")
 
     def probe(self, run: RunKey) -> Probe:
@@ -223,10 +218,11 @@ class LocalExecutor:
         if process.pid == 0:  # the coordinator's own fence
             return Ended(Exit(EndReason.STOPPED, ended_at=process.started_at, message="it was never started"))
         if self._lives(run, process):
-            self._exits.watch(f"the worker of {run} ended", process.pid, lambda: portable.lives(process))
             alive = Alive(process)
-            if process.agent_pid:  # else run.json is about to be replaced
-                self._known[run] = alive
+            with contextlib.suppress(OSError):  # no file handles to be told with: the next probe tries
+                self._exits.watch(f"the worker of {run} ended", process.pid, lambda: portable.lives(process))
+                if process.agent_pid:  # else run.json is about to be replaced
+                    self._known[run] = alive
             return alive
         exit = _record(directory / "exit.json", Exit)
         if exit is not None:
@@ -273,48 +269,6 @@ class LocalExecutor:
         return {**command.env, processes.MARK: self.run_id(run)}
 
 
-def _launch(
-    orders: bytes, environment: dict[str, str], directory: Path
-) -> tuple[subprocess.Popen[bytes], int]:
-    """The launcher, and a file handle that says whether it has started (see `_has_started`)."""
-    ready, announce = os.pipe()
-    try:
-        # A file without a name: no limit as arguments have it, nothing left over, and the launcher
-        # does not depend on us to go on writing.
-        with tempfile.TemporaryFile(dir=directory) as source, (directory / "launcher.log").open("ab") as log:
-            source.write(orders)
-            source.seek(0)
-            child = subprocess.Popen(
-                [sys.executable, "-I", "-S", launcher.__file__],
-                stdin=source,
-                stdout=announce,
-                stderr=log,
-                env=environment,
-                cwd="/",
-                # ^C on the coordinator's terminal goes to its process group, not to this one.
-                start_new_session=True,
-            )
-    except BaseException:
-        os.close(ready)
-        raise
-    finally:
-        os.close(announce)
-    return child, ready
-
-
-def _has_started(ready: int) -> bool:
-    """Wait until the launcher has published run.json; False where it ended without.
-
-    True also where it takes too long: it is still on its way, on a very busy machine.
-    """
-    try:
-        poll = select.poll()
-        poll.register(ready, select.POLLIN)
-        return not poll.poll(START_SECONDS * 1000) or os.read(ready, 1) != b""
-    finally:
-        os.close(ready)
-
-
 def _terminate(process: Process) -> None:
     """Tell a launcher to end its tree, also one that a person has stopped (kill -STOP)."""
     if process.start_ticks:
@@ -335,8 +289,3 @@ def _last_sign(directory: Path) -> float:
     """When a worker that left no exit.json was last seen, seconds since the epoch."""
     files = (directory / name for name in RESTART_FILES)
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
-
-
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-    return lines[-1] if lines else "it said nothing"

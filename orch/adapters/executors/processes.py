@@ -13,6 +13,7 @@ and LocalExecutor asks psutil instead.
 # pathlib would cost each launcher time and memory.
 # ruff: noqa: PTH110, PTH208
 
+import errno
 import os
 import time
 
@@ -124,7 +125,7 @@ def descendants(root: int) -> "list[Stat]":
     parents = [root]
     for parent in parents:  # which grows as it is walked
         for pid in _children(parent):
-            stat = look(pid)
+            stat = _look_at_ours(pid)
             # Another parent by now: it ended and its pid was given again, or it was orphaned, and
             # the next look finds it where it belongs.
             if stat is not None and stat.parent == parent:
@@ -143,7 +144,7 @@ def marked(run_id: str, without: "Collection[int]" = ()) -> "list[Stat]":
     for pid in pids():
         if pid in without or not _is_marked(pid, mark):
             continue
-        stat = look(pid)
+        stat = _look_at_ours(pid)
         # Looked at again, so that the start ticks are those of a process that carries the mark
         # even if the pid was given again in between.
         if stat is not None and not stat.dead and _is_marked(pid, mark):
@@ -154,7 +155,7 @@ def marked(run_id: str, without: "Collection[int]" = ()) -> "list[Stat]":
 def ancestors(pid: int) -> "frozenset[int]":
     """The process itself and those that it comes from: who ends these ends itself."""
     line = {pid}
-    while (stat := look(pid)) is not None and stat.parent > 0:
+    while (stat := _look_at_ours(pid)) is not None and stat.parent > 0:
         pid = stat.parent
         line.add(pid)
     return frozenset(line)
@@ -186,20 +187,23 @@ def send(pid: int, start_ticks: int, *numbers: int) -> bool:
 
 
 def end(
-    find: "Callable[[], Sequence[Member]]", grace: float, pause: "Callable[[float], object]" = time.sleep
+    find: "Callable[[], Sequence[Member]]",
+    grace: float,
+    pause: "Callable[[float], object]" = time.sleep,
+    patience: float = KILL_SECONDS,
 ) -> "Sequence[Member]":
     """End what `find` gives: SIGTERM, `grace` seconds, then SIGKILL until it gives nothing more.
 
     `pause` waits for the seconds that it gets, or less. Gives what is still alive in the end: only
-    processes that hang in the kernel. Takes no longer than `grace` + KILL_SECONDS; raises the
-    OSError of `find` if that could not look even then.
+    processes that hang in the kernel. Takes no longer than `grace` + `patience` seconds; raises
+    the OSError of `find` if that could not look even then.
     """
     started = time.monotonic()
     members: Sequence[Member] = ()
     told: set[int] = set()
     while True:
         elapsed = time.monotonic() - started
-        over = elapsed > grace + KILL_SECONDS
+        over = elapsed > grace + patience
         try:
             members = find()
         except OSError:  # could not look, which does not mean that nothing is there
@@ -247,9 +251,16 @@ def pss_bytes(pid: int) -> "int | None":
     return None
 
 
-def _children(parent: int) -> "list[int]":
-    if not _HAS_CHILDREN:  # a kernel without CONFIG_PROC_CHILDREN
-        return [pid for pid in pids() if (stat := look(pid)) is not None and stat.parent == parent]
+def _look_at_ours(pid: int) -> "Stat | None":
+    try:
+        return look(pid)
+    except PermissionError:  # someone else's, and /proc is mounted with hidepid
+        return None
+
+
+def _children(parent: int, *, listed: bool = _HAS_CHILDREN) -> "list[int]":
+    if not listed:  # a kernel without CONFIG_PROC_CHILDREN
+        return [pid for pid in pids() if (stat := _look_at_ours(pid)) is not None and stat.parent == parent]
     try:
         threads = os.listdir(f"/proc/{parent}/task")
     except (FileNotFoundError, ProcessLookupError):
@@ -273,7 +284,7 @@ def _hold(pid: int) -> "int | None":
     except AttributeError:
         return None
     except OSError as error:
-        if error.errno in {1, 38}:  # EPERM, ENOSYS: a sandbox or an old kernel
+        if error.errno in {errno.EPERM, errno.ENOSYS}:  # a sandbox, an old kernel
             return None
         raise
 

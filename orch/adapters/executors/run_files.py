@@ -7,6 +7,7 @@ Standard library only, see processes.py.
 # pathlib and contextlib would cost each launcher time and memory.
 # ruff: noqa: PTH105, PTH108, PTH116, PTH120, SIM105
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -141,7 +142,7 @@ def _sync_folder(path: str) -> None:
     try:
         os.fsync(folder)
     except OSError as error:
-        if error.errno != 22:  # EINVAL: some network file systems have no fsync for folders
+        if error.errno != errno.EINVAL:  # some network file systems have no fsync for folders
             raise
     finally:
         os.close(folder)

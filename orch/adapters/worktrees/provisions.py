@@ -39,7 +39,7 @@ def _copy(repository: Path, tree: Path, pattern: str, skip: Sequence[Path]) -> N
     paths = [file.relative_to(repository) for file in found if _is_inside(file, repository, skip)]
     missing = [path for path in paths if not os.path.lexists(tree / path)]
     # First this, so that no moment is left in which an agent could commit a secret by accident.
-    repositories.exclude(repository, [_pattern(path) for path in missing])
+    repositories.exclude(repository, [pattern_of(path) for path in missing])
     for path in missing:
         target = _target(tree, path)
         draft = tree.parent / f".copy-{tree.name}"
@@ -55,7 +55,7 @@ def _link(repository: Path, tree: Path, name: str) -> None:
     path = Path(PurePosixPath(name))
     if (repository / path).exists() and not os.path.lexists(tree / path):
         target = _target(tree, path)
-        repositories.exclude(repository, [_pattern(path)])
+        repositories.exclude(repository, [pattern_of(path)])
         target.symlink_to(repository / path)
 
 
@@ -96,7 +96,7 @@ def _target(tree: Path, path: Path) -> Path:
     return target
 
 
-def _pattern(path: Path) -> str:
+def pattern_of(path: Path) -> str:
     """The line of info/exclude that means this file only."""
     text = "".join("\\" + letter if letter in _SPECIAL else letter for letter in path.as_posix())
     return "/" + (text[:-1] + "\\ " if text.endswith(" ") else text)

@@ -11,7 +11,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ class Changes:
     """The full sha of the commit that is checked out, '' where there is none."""
     paths: tuple[str, ...] = ()
     """Changed, removed and untracked files, relative to the worktree; odd bytes as `os.fsdecode`."""
+    removed: frozenset[str] = frozenset()
+    """Those that git says are removed. Where a link took the place of a folder, they may seem there."""
     nested: tuple[str, ...] = ()
     """Folders that are repositories of their own: git cannot save what is in them."""
     submodules: tuple[str, ...] = ()
@@ -94,7 +96,7 @@ class Saver:
         with self._index() as index:
             changes = self._changes(index)
             head = changes.head
-            paths, unreadable = self._readable(changes.paths)
+            paths, unreadable = self._readable(changes)
             left_out = (*changes.unsaveable, *unreadable)
             if whole and left_out:
                 raise _unsaveable(self._tree, changes, left_out)
@@ -136,18 +138,20 @@ class Saver:
             *("--ignore-submodules=none", "--branch", "--no-ahead-behind"),
             index=index,
         )
-        paths, nested, submodules = [], [], []
+        paths: dict[str, bool] = {}
+        nested, submodules = [], []
         staged, head = False, ""
         for entry in output.fields:
             kind, _, rest = entry.partition(" ")
             if kind == "?":
-                path = rest
+                path, removed = rest, False
                 if path.endswith("/"):
                     nested.append(path)
                     continue
             elif kind in {"1", "u"}:
                 fields = rest.split(" ", 7 if kind == "1" else 9)
                 path = fields[-1]
+                removed = kind == "1" and "D" in fields[0]
                 staged = staged or (kind == "1" and "." not in fields[0])
                 if fields[1].startswith("S") and "." in fields[1]:
                     if fields[1][_SUBMODULE_FLAGS] != "..":
@@ -159,27 +163,29 @@ class Saver:
                     head = rest.removeprefix("branch.oid ")
                 continue
             if path not in {STOP, BLOCKED}:
-                paths.append(path)
+                paths[path] = removed
         closed = tuple(_CLOSED.findall(output.said))
-        return Changes(head, tuple(paths), tuple(nested), tuple(submodules), staged, closed)
+        gone = frozenset(path for path, removed in paths.items() if removed)
+        return Changes(head, tuple(paths), gone, tuple(nested), tuple(submodules), staged, closed)
 
-    def _readable(self, paths: Sequence[str]) -> tuple[list[str], list[str]]:
-        """The paths that can be put into a commit, and those whose content cannot be read."""
-        good, bad = [], []
-        for path in paths:
+    def _readable(self, changes: Changes) -> tuple[dict[str, bool], list[str]]:
+        """The paths to put into a commit, True for those to remove, and those that cannot be read."""
+        good, bad = {}, []
+        for path in changes.paths:
             file = self._tree / path
             try:
-                mode = file.lstat().st_mode
+                mode = None if path in changes.removed else file.lstat().st_mode
             except (FileNotFoundError, NotADirectoryError):
-                good.append(path)
-                continue
+                mode = None
             except OSError:
                 bad.append(path)
                 continue
-            if stat.S_ISREG(mode) and not os.access(file, os.R_OK):
+            if mode is None:
+                good[path] = True
+            elif stat.S_ISREG(mode) and not os.access(file, os.R_OK):
                 bad.append(path)
             elif stat.S_ISREG(mode) or stat.S_ISLNK(mode) or (file / ".git").exists():
-                good.append(path)
+                good[path] = False
             # Anything else is a folder, pipe or socket in a file's place: there is nothing to save.
         return good, bad
 
@@ -212,9 +218,13 @@ class Saver:
         """The tree of the index, '' where a conflict in it keeps it from being one."""
         return self._git("write-tree", index=index, accept=(0, 128)).text
 
-    def _snapshot(self, index: Path, paths: Sequence[str]) -> str:
-        feed = b"".join(os.fsencode(path) + b"\0" for path in paths)
-        self._git("update-index", "--add", "--remove", "--replace", "-z", "--stdin", index=index, stdin=feed)
+    def _snapshot(self, index: Path, paths: Mapping[str, bool]) -> str:
+        """The tree of the index with these files as they are now; True means that one is removed."""
+        for how, removed in (("--force-remove",), True), (("--add", "--replace"), False):
+            feed = b"".join(os.fsencode(path) + b"\0" for path in paths if paths[path] is removed)
+            if feed:
+                # A file that goes away meanwhile is as good as removed.
+                self._git("update-index", "--remove", *how, "-z", "--stdin", index=index, stdin=feed)
         return self._git("write-tree", index=index).text
 
     def _git(

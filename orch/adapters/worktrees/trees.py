@@ -251,7 +251,7 @@ class GitWorktrees:
     ) -> None:
         """What every attempt needs: the provisions, no signs of the attempt before, our marker."""
         hooks = self._hooks
-        skip = [self._trees, self._common, self._runs.parent]
+        skip = [self._trees, self._common, self._runs]
         provisions.provide(self._repository, tree, copy=hooks.copy, link=hooks.link, skip=skip)
         if setup and hooks.setup:
             commands.end_leftovers(tree)
@@ -337,7 +337,7 @@ class GitWorktrees:
             "ORCH_BRANCH": branch,
         }
         folder = self._runs / run.task / str(run.attempt)
-        log = (folder if folder.is_dir() else self._runs.parent) / f"{name}.log"
+        log = (folder if folder.is_dir() else self._runs) / f"{name}.log"
         commands.run(name, command, tree, env=env, log=log, seconds=seconds)
 
 

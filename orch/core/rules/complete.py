@@ -44,6 +44,9 @@ def judge(run: Run, policy: Policy, now: float) -> Outcome | None:
         return outcome if verdict.retry_at <= now else _until(outcome, verdict.retry_at)
     if exit.reason is EndReason.INTERRUPTED:
         return conclude(run, OutcomeKind.INTERRUPTED, now, reason="the machine restarted")
+    if exit.reason is EndReason.STOPPED:
+        # Nobody asked orch: the system shuts down, or a person signalled the launcher.
+        return fail(run, policy, now, "ended from outside", charged=False)
     if not (exit.ok and verdict.ok):
         reason = verdict.reason or exit.message or f"ended: {exit.reason}"
         return fail(run, policy, now, reason, detail=verdict.tail, charged=verdict.charged)

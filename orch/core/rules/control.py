@@ -59,15 +59,18 @@ def take_requests(draft: Draft) -> None:
     if draft.seen.requests is not None:
         draft.change(requests=draft.seen.requests)
     for request in draft.state.requests:
-        match request:
-            case PauseRequest(paused, reason):
-                set_paused(draft, (reason or "paused by orch pause") if paused else None)
-                if draft.state.pause_saved and (draft.before.paused is not None) == paused:
-                    draft.act(Dismiss(request))
-            case StopRequest():
-                _take_stop(draft, request)
-            case RetryRequest():
-                _take_retry(draft, request)
+        if isinstance(request, PauseRequest):
+            _take_pause(draft, request)
+        elif isinstance(request, StopRequest):
+            _take_stop(draft, request)
+        else:
+            _take_retry(draft, request)
+
+
+def _take_pause(draft: Draft, request: PauseRequest) -> None:
+    set_paused(draft, (request.reason or "paused by orch pause") if request.paused else None)
+    if draft.state.pause_saved and (draft.before.paused is not None) == request.paused:
+        draft.act(Dismiss(request))
 
 
 def _take_stop(draft: Draft, request: StopRequest) -> None:

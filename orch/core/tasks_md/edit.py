@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orch.core import names
-from orch.core.actions import AddTask, Archive, Change, SetId, SetMark
+from orch.core.actions import AddTask, Change, SetId, SetMark
 from orch.core.model import FIELDS, PENDING, Mark, Status, Task
 from orch.core.tasks_md.document import Document, parse, read_task
 from orch.core.tasks_md.grammar import (
     BULLET,
     FIELD,
     HOMES,
+    escape_comments,
     is_blank,
     match_task,
     one_line,
@@ -34,8 +35,8 @@ def apply(document: Document, changes: Sequence[Change]) -> Document:
     does, the same document comes back. Raises ValueError for an id or a bullet that orch never
     writes.
     """
-    for moving in (True, False):
-        editor = _Editor(document, moving=moving)
+    for careful in (False, True):
+        editor = _Editor(document, careful=careful)
         for change in changes:
             editor.make(change)
         text = editor.layout.text()
@@ -44,17 +45,21 @@ def apply(document: Document, changes: Sequence[Change]) -> Document:
         changed = parse(text)
         if editor.agrees(changed):
             return changed
-        # A task that was moved carried the end of a comment or code block past one that a person never
-        # closed, and now other lines read differently. Every task stays where it is, then.
+        # A line that was moved or added ends a comment or code block that a person opened and never
+        # closed, and now other tasks read differently.
     return document
 
 
 class _Editor:
-    """A layout whose tasks are known by name."""
+    """A layout whose tasks are known by name.
 
-    def __init__(self, document: Document, *, moving: bool) -> None:
+    A careful one moves no task, and escapes what could end a comment or a code block.
+    """
+
+    def __init__(self, document: Document, *, careful: bool) -> None:
         self.layout = Layout.of(document)
-        self._moving = moving and self.layout.sectioned
+        self._careful = careful
+        self._moving = self.layout.sectioned and not careful
         self._tasks: dict[str, tuple[Task, Block]] = {}
         self._unnamed: dict[str, list[tuple[Task, Block]]] = {}
         """By the text of the line."""
@@ -87,7 +92,7 @@ class _Editor:
                 self._set_id(change)
             case AddTask():
                 self._add_task(change.task)
-            case Archive():
+            case _:
                 self._archive(change.task)
 
     def _set_mark(self, change: SetMark) -> None:
@@ -103,7 +108,7 @@ class _Editor:
             if value is None:
                 _remove_field(block, name)
             else:
-                self._set_field(block, name, one_line(value))
+                self._set_field(block, name, escape_comments(one_line(value)))
         self._tasks[change.task] = read_task(block.lines, task.line)[0], block
         status = change.mark.status
         if status is Status.COMPLETED and block.section == "Completed":
@@ -140,24 +145,28 @@ class _Editor:
     def _add_task(self, task: Task) -> None:
         if task.id:
             _check_id(task.id)
-        if task.id in self._tasks:
+        lines = [
+            task_line(task.evolve(mark=PENDING)),
+            *_note_lines(task.notes, "    " if self._careful else "  "),
+        ]
+        if self._careful:
+            lines = [escape_comments(line) for line in lines]
+        block = Block("task", [line + self.layout.newline for line in lines])
+        added = read_task(block.lines, 0)[0]
+        if added.id in self._tasks:
             return
-        newline = self.layout.newline
-        lines = [task_line(task.evolve(mark=PENDING)), *_note_lines(task.notes)]
-        block = Block("task", [line + newline for line in lines])
-        sectioned = self.layout.sectioned or self.layout.empty
-        above = self.layout.append(block, "Pending" if sectioned else "")
+        above = self.layout.append(block, "Pending" if self.layout.sectioned or self.layout.empty else "")
         item = _LIST_ITEM.match(above.lines[0]) if above else None
         if item:
             block.lines[0] = f"{item[0]}[ ]{block.lines[0].removeprefix('[]')}"
-        entry = read_task(block.lines, 0)[0], block
-        if entry[0].id:
-            self._tasks[entry[0].id] = entry
+            added = read_task(block.lines, 0)[0]
+        if added.id:
+            self._tasks[added.id] = added, block
         else:
-            self._unnamed.setdefault(entry[0].text, []).append(entry)
+            self._unnamed.setdefault(added.text, []).append((added, block))
 
     def _set_field(self, block: Block, name: str, value: str) -> None:
-        rank = FIELDS.index(name)
+        rank = _rank(name)
         at = 1
         for index, bullet in _fields(block):
             if bullet[2] == name:
@@ -165,7 +174,7 @@ class _Editor:
                     ending = self._ending(block.lines[index])
                     block.lines[index] = _field_line(bullet[1], name, value) + ending
                 return
-            if index == at and FIELDS.index(bullet[2]) < rank:
+            if index == at and _rank(bullet[2]) < rank:
                 at += 1
         style = next(filter(None, map(BULLET.match, block.lines[1:])), None)
         self.layout.terminate(block)
@@ -179,7 +188,7 @@ class _Editor:
 
 
 def _remove_field(block: Block, name: str) -> None:
-    FIELDS.index(name)
+    _rank(name)
     for index, bullet in reversed(_fields(block)):
         if bullet[2] != name:
             continue
@@ -191,6 +200,12 @@ def _remove_field(block: Block, name: str) -> None:
             while is_blank(block.lines[above - 1]):
                 above -= 1
             del block.lines[above:index]
+
+
+def _rank(name: str) -> int:
+    if name not in FIELDS:
+        raise ValueError(f"not one of orch's bullets: {name!r}")
+    return FIELDS.index(name)
 
 
 def _check_id(name: str) -> None:
@@ -212,7 +227,7 @@ def _field_line(prefix: str, name: str, value: str) -> str:
     return f"{prefix}{name}: {value}".rstrip(" ")
 
 
-def _note_lines(notes: str) -> list[str]:
+def _note_lines(notes: str, margin: str) -> list[str]:
     """Notes as indented lines.
 
     A bullet that looks like one of orch's own is escaped, so that the text of an issue cannot pass
@@ -224,7 +239,7 @@ def _note_lines(notes: str) -> list[str]:
         text = one_line(line)
         if FIELD.match(text):
             text = "\\" + text
-        lines.append(f"  {indent}{text}" if text else "")
+        lines.append(f"{margin}{indent}{text}" if text else "")
     while lines and not lines[-1]:
         lines.pop()
     return lines

@@ -135,6 +135,11 @@ def one_line(text: str) -> str:
     return re.sub(r"[\ud800-\udfff]", "\ufffd", printable).strip()
 
 
+def escape_comments(text: str) -> str:
+    """`text` without anything that opens or closes a comment; Markdown shows it the same."""
+    return text.replace("<!--", "&lt;!--").replace("-->", "--&gt;")
+
+
 # --- tags ------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from orch.core.actions import Change, SetId, SetMark
 from orch.core.model import FIELDS, Task
-from orch.core.tasks_md.document import Document, parse
+from orch.core.tasks_md.document import BOM, Document, parse
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import LINES
 
@@ -66,9 +66,9 @@ class _Hunk(NamedTuple):
 
 
 def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
-    base, ours, theirs = _lines(base_text), _lines(our_text), _lines(their_text)
+    base, ours, theirs = (_lines(text.removeprefix(BOM)) for text in (base_text, our_text, their_text))
     queues = (deque(_hunks(base, ours)), deque(_hunks(base, theirs)))
-    merged: list[str] = []
+    merged = [BOM] if our_text.startswith(BOM) else []
     at = 0
     while any(queues):
         first = min(queue[0][:2] for queue in queues if queue)
