@@ -1,23 +1,29 @@
 """Puts a project together. The only place that names concrete adapters."""
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from orch import config
+from orch.adapters import doctor as checks
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.forge.local import LocalForge
 from orch.adapters.machine import SystemClock, SystemMachine
 from orch.adapters.prompts import TemplatePrompts
+from orch.adapters.repository import check_repository, exclude
+from orch.adapters.store import atomic
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
 from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
+from orch.adapters.worktrees import GitWorktrees, Hooks
 from orch.config import Config
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
@@ -94,8 +100,16 @@ def look(project: Project) -> Snapshot:
     return make_snapshot(ports, state, policy, pid=pid, started_at=_started_at(project) if pid else 0.0)
 
 
-def build(project: Project, *, on_snapshot: Callable[[Snapshot], None] | None = None) -> Coordinator:
-    """A coordinator for the project. Raises ConfigError for anything that it could not work with."""
+def build(
+    project: Project,
+    *,
+    on_snapshot: Callable[[Snapshot], None] | None = None,
+    refresh: float = math.inf,
+) -> Coordinator:
+    """A coordinator for the project. Raises ConfigError for anything that it could not work with.
+
+    For `on_snapshot` and `refresh` (seconds) see Coordinator.
+    """
     mailbox = Mailbox()
 
     def wake(reason: str) -> None:
@@ -109,14 +123,17 @@ def build(project: Project, *, on_snapshot: Callable[[Snapshot], None] | None = 
 
     setup = _make_setup(opened, executor)
     return Coordinator(
-        setup, presence=opened.presence, reload=reload, mailbox=mailbox, on_snapshot=on_snapshot
+        setup,
+        presence=opened.presence,
+        reload=reload,
+        mailbox=mailbox,
+        on_snapshot=on_snapshot,
+        refresh=refresh,
     )
 
 
 def base_branch(project: Project) -> str:
     """The branch that work starts from and is merged into."""
-    from orch.adapters.repository import check_repository
-
     return check_repository(project.root, project.config.forge.base_branch)
 
 
@@ -125,9 +142,6 @@ def init(root: Path) -> Sequence[str]:
 
     Nothing that is there is overwritten. Raises ConfigError where there is no usable repository.
     """
-    from orch.adapters.repository import check_repository, exclude
-    from orch.adapters.store import atomic
-
     path = config.load(root).project
     check_repository(root, config.load(root).forge.base_branch)
     done = []
@@ -142,8 +156,6 @@ def init(root: Path) -> Sequence[str]:
 
 def doctor(root: Path) -> Sequence[Finding]:
     """What is fine and what is not, a line each. What depends on something broken is left out."""
-    from orch.adapters import doctor as checks
-
     findings = [checks.check_git()]
     try:
         settings = config.load(root)
@@ -178,9 +190,9 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
         else:
             lines.append(_remove(ports, task, path))
     days, now = project.config.coordinator.keep_days, ports.clock.now()
-    for key in project.runs.prune(days, now, dry_run=dry_run):
-        lines.append(f"{'would remove' if dry_run else 'removed'} the files of run {key}")
-    return lines
+    removed = "would remove" if dry_run else "removed"
+    pruned = project.runs.prune(days, now, dry_run=dry_run)
+    return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
 
 def _remove(ports: Ports, task: str, path: Path) -> str:
@@ -198,18 +210,15 @@ def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
     ports = _make_ports(project, executor)
     ports.prompts.check()
     for folder in (path.runs, path.requests):
-        folder.mkdir(parents=True, exist_ok=True)
-    from orch.adapters.repository import exclude
-
+        atomic.make_folder(folder)
+    for folder in (path.directory, path.requests):
+        # Each kill -9 in the middle of a write leaves one small file.
+        atomic.discard_leftovers(folder)
     exclude(project.root, _excluded(settings))
     return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
 
 
 def _make_ports(project: Project, executor: Executor) -> Ports:
-    # GitPython is slow to import: commands that need no git do not come here for long.
-    from orch.adapters.forge.local import LocalForge
-    from orch.adapters.worktrees import GitWorktrees, Hooks
-
     settings, path = project.config, project.config.project
     base = base_branch(project)
     worktree = settings.worktree

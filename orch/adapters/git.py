@@ -84,7 +84,11 @@ _TRANSIENT = re.compile(
 )
 """What git says of things that pass by themselves or that a person can mend while orch runs."""
 
+_NAME_TAKEN = re.compile(r"'([^']*)' exists; cannot create")
+"""A branch `orch` leaves no room for branches `orch/...`: that is a lock that never comes."""
+
 _HINTS = (
+    (_NAME_TAKEN, "rename the branch that is in the way: git branch -m"),
     (re.compile(r"dubious ownership"), "git config --global --add safe.directory DIRECTORY"),
     (re.compile(r"\.lock'"), "another git is at work there, or one was killed: then remove the lock file"),
     (re.compile(r"Permission denied \(publickey|Host key verification"), "try the same git command by hand"),
@@ -170,7 +174,7 @@ def failure(name: str, where: Path, output: Output) -> OrchError:
         return ConfigError("git was not found on PATH", hint="install git 2.30 or newer")
     if output.code < 0:
         return TransientError(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
-    if _TRANSIENT.search(output.said):
+    if _TRANSIENT.search(output.said) and not _NAME_TAKEN.search(output.said):
         return TransientError(message, hint=hint)
     return PermanentError(message, hint=hint)
 

@@ -121,8 +121,8 @@ def _known_agent(project: "Project", agent: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Notes without blank lines around them and without spaces at the ends of lines."""
-    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+    """Notes without tabs, without blank lines around them and without spaces at the ends of lines."""
+    return "\n".join(line.expandtabs(4).rstrip() for line in text.splitlines()).strip("\n")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ def demo(
     keep: Annotated[bool, typer.Option(help="Leave the folder to be looked at.")] = True,
     plain: Annotated[bool, typer.Option("--plain", help="Log lines, also on a terminal.")] = False,
 ) -> None:
-    """Show orch at work: eight tasks, three workers, 15 seconds.
+    """Show orch at work: eight tasks, three workers, ten seconds.
 
     Makes a small repository with an origin in a temporary folder and clears its queue with a script
     that plays the agent. Uses no network and touches nothing else.
@@ -52,7 +52,8 @@ Try next:
   {orch} show t-4         the task that failed once
   {orch} diff t-1         what a task changed
   {orch} merge t-1        take it into main
-  {orch} retry t-6        once more; then: {orch} run"""
+  {orch} retry t-6        give it another try at the next
+  {orch} run"""
 
 
 def _own_name() -> str:

@@ -1,6 +1,7 @@
 """The sample project of the demo: a bakery's web site, its origin, its queue, and an agent to play."""
 
 import json
+import os
 from pathlib import Path
 
 TASKS = """\
@@ -31,6 +32,7 @@ TASKS = """\
 CONFIG = """\
 [coordinator]
 max_concurrent_workers = 3
+drain = "stop"
 
 [forge]
 kind = "local"
@@ -58,7 +60,7 @@ set -eu
 
 say() {
     echo "$1"
-    sleep 0.4
+    sleep 0.6
 }
 
 deliver() {
@@ -104,16 +106,18 @@ def make_shop(folder: Path) -> Path:
     from git import Repo
 
     shop = folder / "shop"
-    with Repo.init(folder / "origin.git", bare=True, initial_branch="main", template=""):
+    with Repo.init(folder / "origin.git", bare=True, initial_branch="main"):
         pass
-    with Repo.init(shop, initial_branch="main", template="") as repo:
+    with Repo.init(shop, initial_branch="main") as repo:
         with repo.config_writer() as config:
             config.set_value("user", "name", "Demo")
             config.set_value("user", "email", "demo@example.invalid")
             config.set_value("commit", "gpgsign", "false")
+            # Hooks that a person's git template brings along are not meant for a toy.
+            config.set_value("core", "hooksPath", os.devnull)
         (shop / "README.md").write_text("# The bakery\n\nA web site with a page for everything.\n")
         repo.git.add("README.md")
-        repo.git.commit("--quiet", "--no-verify", "--message", "Open the bakery")
+        repo.git.commit("--quiet", "--message", "Open the bakery")
         repo.create_remote("origin", str(folder / "origin.git"))
         repo.git.push("--quiet", "--set-upstream", "origin", "main")
     (folder / "agent.sh").write_text(AGENT)

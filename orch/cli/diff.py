@@ -95,7 +95,7 @@ def _first_commit(root: Path, *names: str) -> str:
 def _ask_git(where: Path, *arguments: str) -> str:
     try:
         asked = subprocess.run(
-            ["git", "--no-optional-locks", "-C", os.fspath(where), *arguments],
+            ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-C", os.fspath(where), *arguments],
             capture_output=True,
             check=False,
             encoding="utf-8",

@@ -27,7 +27,7 @@ app = typer.Typer(
         "orch -C ~/src/shop status     another project, as in git",
     ),
 )
-for group in (run, status, control, add, show, logs, diff, finish, pulls, project, demo):
+for group in (run, status, add, control, show, logs, diff, pulls, project, finish, demo):
     app.add_typer(group.app)
 
 
@@ -63,7 +63,7 @@ def start(
 
 def main() -> None:
     """The console command. Leaves with the exit code that the failure has: see `failure`."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         # A mark that the terminal's encoding does not have is no reason to fail.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
@@ -85,7 +85,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the last resort: it is written to a file and told
         code = report_bug(error, place.start)
     try:
-        sys.stdout.flush()
+        if sys.stdout:  # there is none after `orch status >&-`
+            sys.stdout.flush()
     except BrokenPipeError:
         # `orch status | head -1`: what is left to be written has no reader, and is no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -73,8 +73,13 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
     screen = None if plain else _make_screen(project)
     with keep_journal(project.config.project.log_file, plain=plain), screen or nullcontext():
         wiring.build(project, on_snapshot=keep).run(until_idle=until_idle)
-    if until_idle and last:
+    if not last:
+        return
+    if until_idle and not last[0].draining:
         typer.echo(_sum_up(last[0], time.time() - began))
+    left = sorted(name for name, run in last[0].runs.items() if run.live)
+    if left:
+        typer.echo(f"{', '.join(left)}: left to the next orch run, which takes up what is there")
 
 
 def _make_screen(project: "Project") -> "Screen":

@@ -20,22 +20,33 @@ def stop_tasks(project: "Project", names: Sequence[str], *, everything: bool, no
 
     `names` are what `everything` comes to at this moment, or what the person named.
     """
+    told = _announce(project, names, now=now)
     for name in ("",) if everything else names:
         project.requests.post(StopRequest(name, reason, now))
-    told = _announce(project, names, now=now)
+    typer.echo(told)
     if wiring.coordinator_pid(project) is not None:
-        typer.echo(told)
         return
-    typer.echo(f"{told}\nNo coordinator runs, so this command sees to it; ^C leaves it to the next orch run.")
-    wiring.build(project).finish_stops(names)
+    typer.echo("No coordinator runs, so this command sees to it; ^C leaves it to the next orch run.")
+    try:
+        wiring.build(project).finish_stops(names)
+    except ConfigError:
+        if wiring.coordinator_pid(project) is None:
+            raise
+        return  # One has started meanwhile: it finds what was asked for.
     _tell_end(project, names)
 
 
 def _announce(project: "Project", names: Sequence[str], *, now: bool) -> str:
+    active = find_active(project)
+    queued = [name for name in names if name not in active]
+    stopped = [name for name in names if name in active]
+    lines = [f"Taking {', '.join(queued)} out of the queue."] if queued else []
     limits = project.config.limits
     kill = f"SIGKILL {limits.grace_seconds:g} s later"
     when = f"SIGTERM now, {kill}" if now else f"SIGTERM in {limits.stop_seconds:g} s, {kill}"
-    return f"Stopping {', '.join(names)}: {when}, unless it is over before."
+    if stopped:
+        lines.append(f"Stopping {', '.join(stopped)}: {when}, unless it is over before.")
+    return "\n".join(lines)
 
 
 def find_active(project: "Project") -> list[str]:

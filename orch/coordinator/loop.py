@@ -1,6 +1,7 @@
 """The loop: observe, decide, act, record, wait."""
 
 import logging
+import math
 import os
 import signal
 from collections.abc import Callable, Collection
@@ -14,16 +15,15 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle, unstartable
-from orch.core.model import OutcomeKind, Phase, Policy
 from orch.core.metrics import Metrics
+from orch.core.model import OutcomeKind, Phase, Policy
+from orch.core.names import branch_name
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError, PermanentError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
 
-SHOW_SECONDS = 1.0
-"""While someone looks on, what the workers are doing is shown this often."""
 LEAVE_SECONDS = 5.0
 """A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
 
@@ -44,6 +44,10 @@ def recover(ports: Ports, policy: Policy) -> State:
     """What the coordinator knows at its start, from what lies on disk."""
     runs = dict(ports.runs.load())
     for name, run in runs.items():
+        if not run.claim.branch:
+            # Its claim.json was damaged: the name is what it would have been.
+            branch = branch_name(name, run.claim.title)
+            run = runs[name] = run.evolve(claim=replace(run.claim, branch=branch))  # noqa: PLW2901
         if run.phase is Phase.RUNNING:
             # The active mark is written before the launch: another mark is a person's edit.
             runs[name] = run.evolve(marked=True)
@@ -94,16 +98,19 @@ class Coordinator:
         reload: Callable[[], Setup],
         mailbox: Mailbox,
         on_snapshot: Callable[[Snapshot], None] | None = None,
+        refresh: float = math.inf,
     ) -> None:
         """`presence` is the project's lock and pid file; `reload` reads the configuration again.
 
-        `on_snapshot` is called from the loop after each turn; it must be quick.
+        `on_snapshot` is called from the loop after each turn, and must be quick; while workers are
+        live there is a turn every `refresh` seconds, for someone who looks on.
         """
         self._setup = setup
         self._presence = presence
         self._reload = reload
         self._mailbox = mailbox
         self._on_snapshot = on_snapshot
+        self._refresh = refresh
         self._background = Background(mailbox.post)
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
@@ -148,9 +155,7 @@ class Coordinator:
                     self._leave()
                     break
                 timeout = wake_at - setup.ports.clock.now()
-                if self._on_snapshot is not None and state.live:
-                    timeout = min(timeout, SHOW_SECONDS)
-                wakes = self._mailbox.wait(timeout)
+                wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
             return state
 
     def _watch(self) -> None:
@@ -162,7 +167,7 @@ class Coordinator:
         try:
             self._setup = self._reload()
         except OrchError as error:
-            log.error("config.toml was not reloaded, the last good one stays: %s", error)
+            log.error("config.toml was not reloaded, the last good one stays: %s", error)  # noqa: TRY400
             return False
         self._watch()
         log.info("config.toml was reloaded")

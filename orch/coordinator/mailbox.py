@@ -4,29 +4,19 @@ import selectors
 import signal
 import socket
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
+from orch.coordinator.watcher import POLL_SECONDS, Watcher, best_watcher
 from orch.core.state import Look, Signalled, Wake
-
-try:
-    from inotify_simple import INotify, flags  # type: ignore[import-untyped]
-except ImportError:  # Only Linux has it; elsewhere the files are looked at.
-    INotify = None
 
 SIGNALS = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 """What the coordinator listens to (design section 4)."""
 
-POLL_SECONDS = 0.05
-"""Without inotify the watched files are looked at this often: a save is acted on within 100 ms."""
-
 _POSTED = b"\0"
 """A byte that is no signal number: something lies in the queue."""
-
-Stamp = tuple[int, int, int] | None
-"""(inode, mtime_ns, size) of a file, None while it is not there."""
 
 
 class Mailbox:
@@ -34,8 +24,8 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
-        self._receiver.setblocking(False)
-        self._sender.setblocking(False)
+        for end in (self._receiver, self._sender):
+            end.setblocking(False)  # noqa: FBT003 - the standard library names it so
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._receiver, selectors.EVENT_READ)
         self._posted: deque[Wake] = deque()
@@ -85,7 +75,7 @@ class Mailbox:
         if self._watcher is not None:
             self._watcher.watch(files, folders)
 
-    def watch_with(self, watcher: "Watcher") -> None:
+    def watch_with(self, watcher: Watcher) -> None:
         """Use this watcher for the files from now on."""
         self._watcher = watcher
         if watcher.descriptor is not None:
@@ -134,89 +124,6 @@ class Mailbox:
             if self._sender.fileno() != -1:
                 raise
             # A background thread outlived the mailbox: nobody waits for its result any more.
-
-
-class Watcher:
-    """Tells which watched files have changed, by looking at them."""
-
-    descriptor: int | None = None
-
-    def __init__(self) -> None:
-        self._stamps: dict[Path, Stamp] = {}
-
-    def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
-        self._stamps = {path: _stamp(path) for path in (*files, *folders)}
-
-    def changed(self) -> list[str]:
-        now: Mapping[Path, Stamp] = {path: _stamp(path) for path in self._stamps}
-        names = [path.name for path, stamp in now.items() if stamp != self._stamps[path]]
-        self._stamps = dict(now)
-        return names
-
-    def close(self) -> None:
-        self._stamps = {}
-
-
-class InotifyWatcher(Watcher):
-    """Is told by the kernel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._inotify = INotify()
-        self.descriptor = self._inotify.fileno()
-        self._names: dict[int, frozenset[str] | None] = {}
-
-    def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
-        wanted: dict[Path, set[str] | None] = {}
-        for path in files:
-            # Of a symbolic link both the link and what it means are watched.
-            for each in {path, path.resolve()}:
-                names = wanted.setdefault(each.parent, set())
-                if names is not None:
-                    names.add(each.name)
-        wanted.update(dict.fromkeys(folders))
-        mask = (
-            flags.MODIFY
-            | flags.CLOSE_WRITE
-            | flags.MOVED_TO
-            | flags.MOVED_FROM
-            | flags.CREATE
-            | flags.DELETE
-            | flags.ATTRIB
-        )
-        for folder, names in wanted.items():
-            number = self._inotify.add_watch(str(folder), mask)
-            self._names[number] = None if names is None else frozenset(names)
-
-    def changed(self) -> list[str]:
-        names: dict[str, None] = {}
-        for event in self._inotify.read(timeout=0):
-            known = self._names.get(event.wd, frozenset())
-            if known is None or event.name in known:
-                names[event.name] = None
-        return list(names)
-
-    def close(self) -> None:
-        self._inotify.close()
-
-
-def best_watcher() -> Watcher:
-    """The best watcher that this system has."""
-    if INotify is None:
-        return Watcher()
-    try:
-        return InotifyWatcher()
-    except OSError:
-        # The limit of inotify instances of this user is reached: looking works as well.
-        return Watcher()
-
-
-def _stamp(path: Path) -> Stamp:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _ignore(_number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """What a Snapshot means, row by row. Both the drawn and the JSON view are made from these."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orch.core.counts import count_statuses
@@ -64,17 +65,18 @@ def list_tasks(snapshot: Snapshot) -> list[TaskRow]:
         return []
     document = snapshot.document
     return [
-        _task_row(task, snapshot.runs.get(task.id), snapshot.waiting.get(task.id, ""))
+        _task_row(task, snapshot.runs.get(task.id), snapshot.waiting.get(task.id, ""), snapshot.at)
         for task in (*document.tasks.values(), *document.unnamed)
     ]
 
 
-def _task_row(task: Task, run: Run | None, waiting: str) -> TaskRow:
+def _task_row(task: Task, run: Run | None, waiting: str, at: float) -> TaskRow:
     status = task.mark.status
     outcome = run.outcome if run else None
     pull = find_pull(run)
     if not waiting and "Retry at" in task.fields:
-        waiting = f"retry at {task.fields['Retry at']}"
+        today = time.strftime("%Y-%m-%d ", time.localtime(at))
+        waiting = f"retry at {task.fields['Retry at'].removeprefix(today)}"
     error = ""
     if status in (Status.PENDING, Status.FAILED, Status.BLOCKED):
         error = task.fields.get("Reason", "") or (outcome.reason if outcome else "")
@@ -117,9 +119,14 @@ def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
     )
 
 
-def list_queue(tasks: Sequence[TaskRow]) -> list[TaskRow]:
-    """The pending tasks in the order in which they would start; those that wait come last."""
-    pending = [task for task in tasks if task.status is Status.PENDING]
+def list_queue(snapshot: Snapshot) -> list[TaskRow]:
+    """The pending tasks in the order in which they would start; those that wait come last.
+
+    A task whose worker is just being prepared is with the workers already.
+    """
+    live = {name for name, run in snapshot.runs.items() if run.live}
+    tasks = list_tasks(snapshot)
+    pending = [task for task in tasks if task.status is Status.PENDING and task.id not in live]
     return sorted(pending, key=lambda task: (bool(task.waiting), task.priority))
 
 

@@ -65,8 +65,8 @@ def _banner(snapshot: Snapshot) -> str:
     if snapshot.draining:
         return "Draining: nothing new is started.  ^C once more stops the workers."
     if snapshot.paused is not None:
-        reason = f": {snapshot.paused}" if snapshot.paused else ""
-        return f"Paused{reason}  (orch resume goes on)"
+        reason = snapshot.paused.removeprefix("paused ")
+        return f"Paused{': ' if reason else ''}{reason}  (orch resume goes on)"
     return ""
 
 
@@ -75,10 +75,10 @@ def draw_footer(metrics: Metrics, hint: str, width: int) -> list[Text]:
     words = []
     rate = digest.rate_success(metrics)
     if rate is not None:
-        words.append(f"{rate:.0%} of the last {len(metrics.recent)} completed")
+        words.append(f"{rate:.0%} of the last {len(metrics.recent)} done")
     half, most = percentile(metrics.durations, 0.5), percentile(metrics.durations, 0.95)
     if half is not None and most is not None:
-        words.append(f"runs take {span(half)} (p50), {span(most)} (p95)")
+        words.append(f"p50 {span(half)}  p95 {span(most)}")
     if not words and not hint:
         return []
     left = Text("   ".join(words), "dim")

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -54,7 +55,8 @@ class Screen:
         self._thread.join(CLOSE_SECONDS)
         if self._snapshot is not None and self._fine and not self._thread.is_alive():
             with contextlib.suppress(OSError):
-                self._console.print(self._view(self._snapshot, None, ""))
+                last = replace(self._snapshot, draining=False)  # it is over: there is no second ^C
+                self._console.print(self._view(last, None, ""))
 
     def show(self, snapshot: Snapshot) -> None:
         """Have a newer state drawn soon. Returns at once; any thread may call it."""

@@ -108,7 +108,7 @@ def draw_workers(snapshot: Snapshot, now: float, width: int) -> Section:
 
 def draw_queue(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
     """What starts next, then what waits and for what."""
-    queue = digest.list_queue(digest.list_tasks(snapshot))
+    queue = digest.list_queue(snapshot)
     cells = [
         [
             Cell(f"p{row.priority}", "bold" if row.priority < 2 else "dim"),

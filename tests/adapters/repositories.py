@@ -71,8 +71,22 @@ class Sample:
 
     def files(self, revision: str) -> dict[str, str]:
         """The files of a commit and what is in them."""
-        names = self.git("ls-tree", "-r", "-z", "--name-only", revision).split("\0")
-        return {name: self.git("show", f"{revision}:{name}") for name in names if name}
+        listing = self.git("ls-tree", "-r", "-z", "--format=%(objectname) %(path)", revision)
+        pairs = [entry.split(" ", 1) for entry in listing.split("\0") if entry]
+        done = subprocess.run(
+            ["git", "cat-file", "--batch"],
+            input="\n".join(sha for sha, _ in pairs).encode(),
+            cwd=self.root,
+            env=ENVIRONMENT,
+            capture_output=True,
+            check=True,
+        )
+        found, rest = {}, done.stdout
+        for _, name in pairs:
+            header, _, rest = rest.partition(b"\n")
+            size = int(header.split()[2])
+            found[name], rest = rest[:size].decode().strip(), rest[size + 1 :]
+        return found
 
     def push_elsewhere(self, name: str, text: str) -> str:
         """Somebody else pushes a commit to the base branch of origin; gives the sha."""
@@ -109,9 +123,9 @@ class Samples:
             shutil.copytree(self._first.origin, sample.origin)
             with (sample.root / ".git" / "config").open("a") as config:
                 config.write(REMOTE.format(url=sample.origin))
-            (sample.root / ".git" / "packed-refs").write_text(
-                f"# pack-refs with: peeled fully-peeled sorted \n{sample.sha('main')} refs/remotes/origin/main\n"
-            )
+            tracking = sample.root / ".git" / "refs" / "remotes" / "origin" / "main"
+            tracking.parent.mkdir(parents=True)
+            shutil.copyfile(sample.root / ".git" / "refs" / "heads" / "main", tracking)
         return sample
 
 

@@ -68,7 +68,7 @@ def test_a_setup_left_by_a_killed_orch_is_ended_first(place: Place, tmp_path: Pa
 
 def test_a_hook_that_cannot_be_started_is_transient(place: Place) -> None:
     with pytest.raises(TransientError, match="cannot start the hook"):
-        hooks.run("setup", "true", place.trees / "nowhere", env=ENV, log=place.runs / "log", seconds=1)
+        hooks.execute("setup", "true", place.trees / "nowhere", env=ENV, log=place.runs / "log", seconds=1)
 
 
 def test_teardown_runs_before_the_removal_and_its_failure_is_only_told(place: Place, tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_a_link_out_of_the_repository_is_not_copied(place: Place, tmp_path: Path
     assert (place.tree / "c").read_text() == "fine"
 
 
-@pytest.mark.parametrize("how", ["copy", "link"])
+@pytest.mark.parametrize("given", [Hooks(copy=("config/local",)), Hooks(link=("config/local",))])
 def test_a_tracked_link_does_not_lead_copies_out_of_the_worktree(
-    place: Place, tmp_path: Path, how: str
+    place: Place, tmp_path: Path, given: Hooks
 ) -> None:
     (tmp_path / "outside").mkdir()
     root = place.sample.root
@@ -160,7 +160,7 @@ def test_a_tracked_link_does_not_lead_copies_out_of_the_worktree(
     (root / "config").unlink()
     (root / "config").mkdir()
     (root / "config" / "local").write_text("x")
-    place.hooks = Hooks(**{how: ("config/local",)})
+    place.hooks = given
     with pytest.raises(PermanentError, match="outside of"):
         place.worktrees.ensure(RUN, BRANCH)
     assert list((tmp_path / "outside").iterdir()) == []
@@ -226,9 +226,7 @@ GitWorktrees(root, trees, runs, base="main", hooks=hooks, warn=print).ensure(Run
 def test_killed_while_setup_runs(place: Place, tmp_path: Path) -> None:
     told = tmp_path / "told"
     arguments = [str(path) for path in (place.sample.root, place.trees, place.runs, told)]
-    with subprocess.Popen(
-        [sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parents[2]
-    ) as orch:
+    with subprocess.Popen([sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parents[2]) as orch:
         wait_for(told.exists)
         orch.kill()
     left = psutil.Process(int(told.read_text()))

@@ -398,6 +398,13 @@ def test_a_branch_that_a_vanished_worktree_still_claims_is_freed(place: Place, t
     assert (place.tree / "a.txt").exists()
 
 
+def test_a_branch_in_the_way_of_all_of_ours_is_told(place: Place) -> None:
+    place.sample.git("branch", "orch")
+    with pytest.raises(PermanentError, match="cannot create") as caught:
+        place.worktrees.ensure(RUN, BRANCH)
+    assert "rename" in caught.value.hint
+
+
 # --- locks -----------------------------------------------------------------------------------------------
 
 
@@ -478,7 +485,9 @@ def test_what_a_person_locked_is_not_removed(place: Place) -> None:
 # --- and the rest ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("branch", ["", "-b", "a..b", "a/", "a b", "a.lock", "--help", "a\nb", "a~1", "@{-1}"])
+@pytest.mark.parametrize(
+    "branch", ["", "-b", "a..b", "a/", "a b", "a.lock", "--help", "a\nb", "a~1", "@{-1}"]
+)
 def test_a_hostile_branch_is_refused(place: Place, branch: str) -> None:
     with pytest.raises(PermanentError, match="not the name of a branch"):
         place.worktrees.ensure(RUN, branch)

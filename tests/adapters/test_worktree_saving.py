@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,7 @@ def test_what_is_ignored_is_not_work(place: Place) -> None:
 
 
 def test_names_and_kinds_of_files_that_nobody_expects(place: Place) -> None:
-    odd = os.fsencode(place.tree) + b"/bad\xff \t\"name'\\"
-    with open(odd, "wb") as file:
-        file.write(b"odd")
+    (place.tree / os.fsdecode(b"bad\xff \t\"name'\\")).write_text("odd")
     (place.tree / "new\nline").write_text("line")
     (place.tree / ":(top)x").write_text("magic")
     (place.tree / "-rf").write_text("dash")
@@ -185,6 +184,9 @@ def test_commits_in_a_submodule_keep_the_worktree(place: Place, tmp_path: Path) 
     with pytest.raises(PermanentError, match="were not pushed"):
         place.worktrees.remove("t-1")
     assert (library / "new.py").exists()
+    with pytest.raises(PermanentError, match="were not pushed"):
+        place.worktrees.ensure(NEXT, BRANCH, fresh=True)
+    assert (library / "new.py").exists()
 
 
 def test_saving_needs_no_identity(place: Place) -> None:
@@ -256,6 +258,7 @@ def test_read_only_folders_are_removed(place: Place) -> None:
 
 REMOVE = """
 import sys
+import tempfile
 from pathlib import Path
 from orch.adapters.worktrees import GitWorktrees
 from orch.errors import OrchError
@@ -373,6 +376,40 @@ def test_a_process_in_the_worktree_does_not_keep_it(place: Place) -> None:
 
 
 def test_errors_of_the_disk_are_transient(place: Place) -> None:
-    (place.sample.root / ".git" / "orch" / "scratch").write_text("in the way")
-    with pytest.raises(TransientError, match="scratch"):
+    (place.admin / "index").unlink()
+    (place.admin / "index").mkdir()
+    with pytest.raises(TransientError, match="cannot save the work"):
         place.worktrees.inspect(RUN, BRANCH)
+
+
+def test_signs_are_moved_to_another_disk(place: Place) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == place.trees.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        place.runs = Path(folder)
+        (place.runs / "t-1" / "1").mkdir(parents=True)
+        (place.tree / "BLOCKED.md").write_text("why" * 1000)
+        place.worktrees.ensure(NEXT, BRANCH)
+        assert (place.runs / "t-1" / "1" / "BLOCKED.md").read_text() == "why" * 1000
+        assert not (place.tree / "BLOCKED.md").exists()
+
+
+def test_a_fresh_start_keeps_the_commits_of_a_worktree_that_is_gone(place: Place) -> None:
+    sha = place.commit("a.txt", "a")
+    place.worktrees.remove("t-1")
+    place.worktrees.ensure(NEXT, BRANCH, fresh=True)
+    place.check()
+    assert not (place.tree / "a.txt").exists()
+    assert place.sample.sha("refs/orch/saved/t-1/2") == sha
+
+
+def test_a_fresh_start_keeps_what_only_origin_has(place: Place) -> None:
+    here = place.commit("here.txt", "x")
+    clone = place.trees.with_name("clone")
+    place.sample.git("clone", "--quiet", str(place.sample.origin), str(clone))
+    there = place.sample.commit("there.txt", "x", where=clone)
+    place.sample.git("push", "--quiet", "origin", f"HEAD:refs/heads/{BRANCH}", where=clone)
+    place.worktrees.ensure(NEXT, BRANCH, fresh=True)
+    kept = place.sample.git("rev-list", "refs/orch/saved/t-1/2").split()
+    assert {here, there} <= set(kept)

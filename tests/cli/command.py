@@ -1,5 +1,6 @@
 """Runs the real command line in real processes."""
 
+import io
 import json
 import os
 import pty
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from orch.cli.main import main
 
 DEADLINE = 60.0
 """Seconds: a loaded machine is slow, and no test waits for this unless it fails."""
@@ -33,6 +36,10 @@ ENVIRONMENT.pop("AGENT_COMMAND", None)
 ENVIRONMENT.pop("NO_COLOR", None)
 
 
+PROCESSES = ("run", "demo", "diff", "stop")
+"""Commands that handle signals or become another program."""
+
+
 @dataclass(frozen=True)
 class Done:
     """What a command came to."""
@@ -46,25 +53,43 @@ def argv(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "orch", *arguments]
 
 
-def orch(where: Path, *arguments: str, stdin: str | None = None, **environment: str) -> Done:
-    """Run a command in the folder `where` to its end."""
+def orch(where: Path, *arguments: str) -> Done:
+    """Run a command in the folder `where`, in this very process: quick, for what only reads and asks."""
+    out, err = (
+        io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="", write_through=True)
+        for _ in "ab"
+    )
+    before, code = sys.argv, None
+    sys.argv = ["orch", *arguments]
+    try:
+        with chdir(where), redirect_stdout(out), redirect_stderr(err):
+            main()
+    except SystemExit as leaving:
+        code = leaving.code
+    finally:
+        sys.argv = before
+    texts = [stream.buffer.getvalue().decode("utf-8", "surrogateescape") for stream in (out, err)]
+    assert isinstance(code, int)
+    return Done(code, *texts)
+
+
+def spawn(where: Path, *arguments: str, **environment: str) -> Done:
+    """Run a command in the folder `where` in a process of its own, to its end."""
     done = subprocess.run(
         argv(*arguments),
         cwd=where,
         env={**ENVIRONMENT, **environment},
-        input=stdin,
         capture_output=True,
-        encoding="utf-8",
-        errors="surrogateescape",
         timeout=DEADLINE,
         check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    out, err = (data.decode("utf-8", "surrogateescape") for data in (done.stdout, done.stderr))
+    return Done(done.returncode, out, err)
 
 
 def ok(where: Path, *arguments: str) -> str:
     """Run a command that must succeed; gives its output."""
-    done = orch(where, *arguments)
+    done = (spawn if arguments[0] in PROCESSES else orch)(where, *arguments)
     assert done.code == 0, done
     return done.out
 

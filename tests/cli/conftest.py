@@ -1,8 +1,9 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import git
+from tests.cli.command import ENVIRONMENT, git
 
 CONFIG = """\
 [coordinator]
@@ -31,6 +32,15 @@ grace_seconds = 0.5
 [retry]
 max_attempts = 1
 """
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the commands in this very process see: nothing of the person who runs the tests."""
+    for name in set(os.environ) - set(ENVIRONMENT):
+        monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

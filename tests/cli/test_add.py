@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from orch.core.tasks_md import parse
-from tests.cli.command import ok, orch, task
+from tests.cli.command import ok, orch, spawn, task
 
 
 def read(shop: Path) -> str:
@@ -38,7 +38,7 @@ def test_the_first_line_is_the_title_and_the_rest_are_notes(shop: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("Fix it {p1}", "Fix it {after:t-1}", "Fix it\x1b[2J", "Fix\x00it"),
+        *("Fix it {p1}", "Fix it {after:t-1}", "Fix it\x1b[2J", "Fix\x07it"),
         *(
             "## Failed",
             "[✅ abc] done",
@@ -51,7 +51,7 @@ def test_the_first_line_is_the_title_and_the_rest_are_notes(shop: Path) -> None:
 )
 def test_a_title_comes_back_as_it_was_given_or_is_refused(shop: Path, text: str) -> None:
     before = read(shop)
-    done = orch(shop, "add", text) if "\x00" not in text else orch(shop, "add", text.replace("\x00", "\x07"))
+    done = orch(shop, "add", "--", text)
     if done.code == 0:
         assert parse(read(shop)).tasks["t-1"].title == text
     else:
@@ -90,7 +90,7 @@ def test_an_unknown_agent_is_refused_with_the_nearest(shop: Path) -> None:
 
 def test_many_at_once_lose_nothing(shop: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
-        names = list(pool.map(lambda _: ok(shop, "add", "The same").strip(), range(8)))
+        names = list(pool.map(lambda _: spawn(shop, "add", "The same").out.strip(), range(8)))
     assert sorted(names) == [f"t-{number}" for number in range(1, 9)]
     assert set(parse(read(shop)).tasks) == set(names)
 

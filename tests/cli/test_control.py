@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import git, ok, orch, running, status, task, wait_until
+from tests.cli.command import git, ok, orch, running, spawn, status, task, wait_until
 
 
 def is_active(shop: Path, name: str) -> bool:
@@ -21,6 +21,8 @@ def left_working(shop: Path, agent: str) -> None:
         wait_until(lambda: is_active(shop, "t-1"), "the worker works")
         coordinator.send_signal(signal.SIGINT)
         assert coordinator.wait(60) == 0
+        assert coordinator.stdout
+        assert "t-1: left to the next orch run" in coordinator.stdout.read()
     assert status(shop)["coordinator"] is None
     assert task(shop, "t-1")["status"] == "active"
 
@@ -34,7 +36,7 @@ def at_work(shop: Path, agent: str) -> Iterator[None]:
         try:
             yield
         finally:
-            orch(shop, "stop", "--all", "--now")
+            spawn(shop, "stop", "--all", "--now")
             wait_until(lambda: not status(shop)["workers"], "the workers are gone")
             coordinator.send_signal(signal.SIGTERM)
             coordinator.wait(60)
@@ -51,7 +53,7 @@ def test_a_stop_without_a_coordinator_is_carried_out_here(shop: Path) -> None:
     assert "left" in git(shop, "show", f"{saved}:left.txt")
     assert "git branch t-1-saved" in shown
     assert status(shop)["workers"] == []
-    done = orch(shop, "stop", "t-1")
+    done = spawn(shop, "stop", "t-1")
     assert done.code == 1
     assert "it is blocked" in done.err
 
@@ -66,7 +68,7 @@ def test_now_does_not_wait_for_an_agent_that_is_deaf(shop: Path) -> None:
 def test_a_stop_with_a_coordinator_is_asked_for(shop: Path) -> None:
     with at_work(shop, "slow"):
         assert status(shop)["coordinator"]["pid"] > 0
-        done = orch(shop, "run", "--plain")
+        done = spawn(shop, "run", "--plain")
         assert done.code == 1
         assert str(status(shop)["coordinator"]["pid"]) in done.err
         assert orch(shop, "retry", "t-1").code == 1
@@ -80,7 +82,9 @@ def test_a_stop_with_a_coordinator_is_asked_for(shop: Path) -> None:
 def test_a_pending_task_is_taken_out_of_the_queue(shop: Path) -> None:
     ok(shop, "add", "One")
     ok(shop, "add", "Two")
-    ok(shop, "stop", "t-1", "--reason", "not now")
+    out = ok(shop, "stop", "t-1", "--reason", "not now")
+    assert "Taking t-1 out of the queue." in out
+    assert "SIGTERM" not in out
     assert task(shop, "t-1")["status"] == "blocked"
     assert task(shop, "t-2")["status"] == "pending"
 
@@ -96,7 +100,7 @@ def test_an_unknown_task_is_an_expected_failure(shop: Path, reference: str) -> N
 
 def test_nothing_is_stopped_if_one_name_is_wrong(shop: Path) -> None:
     ok(shop, "add", "One")
-    assert orch(shop, "stop", "t-1", "t-2").code == 1
+    assert spawn(shop, "stop", "t-1", "t-2").code == 1
     assert task(shop, "t-1")["status"] == "pending"
 
 
@@ -125,7 +129,7 @@ def test_a_task_whose_line_is_gone_cannot_be_retried(shop: Path) -> None:
     done = orch(shop, "retry", "t-1")
     assert done.code == 1
     assert "not in tasks.md any more" in done.err
-    assert "not in tasks.md any more" in orch(shop, "stop", "t-1").err
+    assert "not in tasks.md any more" in spawn(shop, "stop", "t-1").err
     assert "its line is not in tasks.md any more" in ok(shop, "show", "t-1")
 
 

@@ -2,18 +2,19 @@
 
 import json
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command import Terminal, git, ok, orch, status, task
+from tests.cli.command import ENVIRONMENT, Terminal, git, ok, orch, running, spawn, status, task
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo's project and what the demo printed."""
     folder = tmp_path_factory.mktemp("demo")
-    done = orch(folder, "demo", "--plain", TMPDIR=str(folder))
+    done = spawn(folder, "demo", "--plain", TMPDIR=str(folder))
     assert done.code == 0, done
     (made,) = folder.glob("orch-demo-*")
     return made.resolve() / "shop", done.out
@@ -48,8 +49,17 @@ def test_the_demo_leaves_nothing_running_and_the_checkout_alone(shop: Path) -> N
     assert len([name for name in branches if name.startswith("orch/t-")]) == 6
 
 
-def test_a_demo_that_is_not_kept_leaves_nothing(tmp_path: Path) -> None:
-    assert "--no-keep" in ok(tmp_path, "demo", "--help")
+def test_a_demo_that_is_interrupted_and_not_kept_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
+    with running(tmp_path, "demo", "--plain", "--no-keep") as process:
+        lines = process.stdout
+        assert lines
+        assert any("launched" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_dashboard_of_the_demo(shop: Path) -> None:
@@ -149,7 +159,7 @@ def test_uncommitted_work_is_in_the_diff_and_clean_saves_it(shop: Path) -> None:
     tree = shop / "trees/t-6"
     (tree / "README.md").write_text("changed and not committed\n")
     (tree / "new.txt").write_text("new\n")
-    done = orch(shop, "diff", "t-6")
+    done = spawn(shop, "diff", "t-6")
     assert "+changed and not committed" in done.out
     assert "1 files in" in done.err
     assert "new and not in the diff: new.txt" in done.err
@@ -165,7 +175,7 @@ def test_uncommitted_work_is_in_the_diff_and_clean_saves_it(shop: Path) -> None:
 
 def test_a_branch_that_is_gone_is_said(shop: Path) -> None:
     git(shop, "branch", "-D", task(shop, "t-6")["branch"])
-    done = orch(shop, "diff", "t-6")
+    done = spawn(shop, "diff", "t-6")
     assert done.code == 1
     assert "is not there" in done.err
 
@@ -208,7 +218,7 @@ def test_the_logs_on_a_terminal_cannot_harm_it(shop: Path) -> None:
     assert b"\x1b]" not in terminal.written
     assert b"\x1b[2J" not in terminal.written
     assert "␛]0;owned␇ ␛[2J \ufffd".encode() in terminal.written
-    piped = orch(shop, "logs", "t-7").out
-    assert piped.startswith(
-        "\x1b[31mred\x1b[0m \x1b]0;owned\x07 \x1b[2J \udcff\r\nend\n".replace("\r\n", "\n")
+    assert (
+        orch(shop, "logs", "t-7", "-n", "2").out
+        == "\x1b[31mred\x1b[0m \x1b]0;owned\x07 \x1b[2J \udcff\r\nend\n"
     )

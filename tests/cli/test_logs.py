@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orch.cli.logs import PIECE, Tail, defuse, find_last_lines
-from tests.cli.command import ok, orch, running, status, wait_until
+from tests.cli.command import ok, running, status, wait_until
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_following_ends_with_the_run_and_with_an_interrupt(shop: Path) -> None:
         with running(shop, "logs", "t-1", "-f") as patient:
             assert patient.stdout
             assert patient.stdout.readline() == "working\n"
-            assert orch(shop, "stop", "t-1").code == 0
+            assert ok(shop, "stop", "t-1")
             assert patient.wait(60) == 0
         coordinator.send_signal(signal.SIGTERM)
         assert coordinator.wait(60) == 0

@@ -234,6 +234,7 @@ BROKEN = [
     ),
     ("[retry]\nqqq = 3", "config.toml:2: [retry] qqq: unknown key"),
     ("retry = 3", "config.toml:1: [retry]: must be a table, not a number"),
+    ("verify = true", "config.toml:1: [verify]: must be a table, not true or false"),
     ("agents = 3", "config.toml:1: [agents]: must be tables: [agents.NAME]"),
     ("[agents]\nmine = 3", "config.toml:2: [agents.mine]: must be a table, not a number"),
     (

@@ -54,7 +54,9 @@ def test_what_is_under_way_is_not_started_twice(posted: Posted) -> None:
 
 
 def test_actions_of_one_task_come_one_after_the_other(posted: Posted) -> None:
-    go, running, order = threading.Event(), [], []
+    go = threading.Event()
+    running: list[str] = []
+    order: list[str] = []
 
     def work(name: str) -> None:
         assert not running

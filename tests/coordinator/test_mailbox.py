@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orch.coordinator import mailbox as mailboxes
 from orch.coordinator.mailbox import Mailbox
+from orch.coordinator.watcher import Watcher
 from orch.core.state import Look, Signalled, Wake
 
 SECONDS = 20.0
@@ -79,16 +79,16 @@ def test_a_post_after_the_end_is_lost_quietly() -> None:
 
 
 @pytest.fixture(params=["inotify", "looking"])
-def watching(request: pytest.FixtureRequest, mailbox: Mailbox, tmp_path: Path) -> Iterator[Mailbox]:
+def watching(request: pytest.FixtureRequest, mailbox: Mailbox, tmp_path: Path) -> Mailbox:
     if request.param == "looking":
         # What systems without inotify use; here it is chosen, there it is all there is.
-        mailbox.watch_with(mailboxes.Watcher())
+        mailbox.watch_with(Watcher())
     elif sys.platform != "linux":
         pytest.skip("only Linux has inotify")
     (tmp_path / "requests").mkdir()
     (tmp_path / "tasks.md").write_text("one\n")
     mailbox.watch([tmp_path / "tasks.md"], [tmp_path / "requests"])
-    yield mailbox
+    return mailbox
 
 
 def test_saving_in_place_wakes(watching: Mailbox, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ from orch.core.model import (
 )
 from orch.core.state import Seen, Snapshot, State
 from orch.core.tasks_md import parse
-from tests.core.world import World, Worker
+from tests.core.world import Worker, World
 
 
 def kinds(actions: list[Action]) -> list[type]:
@@ -73,7 +73,7 @@ def events(world: World) -> list[str]:
     return [event.kind for event in world.state.metrics.history]
 
 
-# --- the main path ------------------------------------------------------------------------------------
+# --- the main path --------------------------------------------------------------------------------
 
 
 def test_a_task_travels_to_its_pull_request() -> None:
@@ -169,7 +169,7 @@ def test_an_unterminated_last_line_starts_only_when_it_is_settled() -> None:
     assert world.state.live == {"t-1"}
 
 
-# --- evidence ------------------------------------------------------------------------------------------
+# --- evidence -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_verify_that_says_nothing_fails_too() -> None:
     assert world.tasks["t-1"].fields["Reason"] == "verify failed: no output"
 
 
-# --- retries ---------------------------------------------------------------------------------------------
+# --- retries --------------------------------------------------------------------------------------
 
 
 def test_failures_come_back_later_and_later_and_then_end() -> None:
@@ -338,7 +338,7 @@ def test_a_restart_of_the_machine_costs_no_attempt() -> None:
     assert world.run("t-1").phase is Phase.RUNNING
 
 
-# --- what goes wrong on the way ----------------------------------------------------------------------
+# --- what goes wrong on the way -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -511,7 +511,7 @@ def test_results_of_another_time_are_ignored() -> None:
     assert world.state.runs == before.runs
 
 
-# --- restarts -----------------------------------------------------------------------------------------------
+# --- restarts -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ticks", range(14))
@@ -566,7 +566,7 @@ def test_active_marks_of_nobody_go_back_to_pending() -> None:
     assert world.tasks["t-1"].fields == {}
 
 
-# --- a person's edits ----------------------------------------------------------------------------------------
+# --- a person's edits ----------------------------------------------------------------------------
 
 
 def test_a_deleted_line_stops_its_worker_after_two_seconds() -> None:
@@ -667,7 +667,7 @@ def test_a_claim_whose_task_is_taken_away_starts_nothing() -> None:
     assert world.workers[RunKey("t-1", 1)].outcome is not None
 
 
-# --- stop, retry, pause ------------------------------------------------------------------------------------
+# --- stop, retry, pause ---------------------------------------------------------------------------
 
 
 def test_stop_asks_first_and_kills_later() -> None:
@@ -909,7 +909,7 @@ def test_a_pause_that_could_not_be_saved_is_saved_later() -> None:
     assert world.state.notices == {}
 
 
-# --- draining --------------------------------------------------------------------------------------------------
+# --- draining -------------------------------------------------------------------------------------
 
 
 def test_a_drain_leaves_the_workers_and_launches_nothing() -> None:
@@ -959,7 +959,7 @@ def test_the_third_signal_ends_it_whatever_is_left() -> None:
     assert is_drained(world.state, world.policy)
 
 
-# --- resources, agents, idleness ---------------------------------------------------------------------------------
+# --- resources, agents, idleness ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("resources", [Resources(free_memory_mb=10), Resources(free_disk_mb=10)])
@@ -1005,7 +1005,7 @@ def test_nothing_is_idle_before_the_file_was_seen() -> None:
     assert not is_idle(World().state, World().policy)
 
 
-# --- the forge and old news ----------------------------------------------------------------------------------------
+# --- the forge and old news -----------------------------------------------------------------------
 
 
 def test_merges_made_elsewhere_are_written_down() -> None:
@@ -1031,7 +1031,7 @@ def test_a_poll_that_fails_is_counted() -> None:
     assert world.state.metrics.github_api_errors == 2
 
 
-# --- worktrees that are no longer needed -----------------------------------------------------------------------------
+# --- worktrees that are no longer needed ----------------------------------------------------------
 
 
 def test_a_failed_tree_is_kept_unless_configured() -> None:
@@ -1087,7 +1087,7 @@ def test_work_saved_at_the_removal_is_told() -> None:
     assert "saved" in events(world)
 
 
-# --- health --------------------------------------------------------------------------------------------------------------
+# --- health ---------------------------------------------------------------------------------------
 
 
 def test_health_is_acted_on_once_on_the_way_down() -> None:
@@ -1095,32 +1095,32 @@ def test_health_is_acted_on_once_on_the_way_down() -> None:
     world.settle()
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
     world.settle()
-    assert world.state.health is Health.DEGRADED
+    assert world.state.health == Health.DEGRADED
     assert world.state.metrics.worktree_errors == 0
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=12))
     world.settle()
     assert world.state.metrics.worktree_errors == 12, "once is enough"
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=21))
     world.settle()
-    assert world.state.health is Health.CRITICAL
+    assert world.state.health == Health.CRITICAL
     assert world.paused is not None
     assert "21 worktree errors" in world.paused
     world.requests = [PauseRequest(paused=False)]
     world.settle()
-    assert world.state.health is Health.OK
+    assert world.state.health == Health.OK
 
 
 def test_a_completed_task_ends_the_alarm() -> None:
     world = running("t-1")
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
     world.settle()
-    assert world.state.health is Health.DEGRADED
+    assert world.state.health == Health.DEGRADED
     world.end("t-1")
     world.settle()
-    assert world.state.health is Health.OK
+    assert world.state.health == Health.OK
 
 
-# --- small things ------------------------------------------------------------------------------------------------------------------
+# --- small things ---------------------------------------------------------------------------------
 
 
 def test_an_unfinished_judgement_is_a_bug_and_says_so() -> None:

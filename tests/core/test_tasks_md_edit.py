@@ -63,7 +63,8 @@ def test_completed_and_archived() -> None:
     text = "# Q\n\n## Pending\n\n[] t-1: x\n\n---\n"
     text = changed(text, SetMark("t-1", PENDING, COMPLETED, (("Completed", "2026-01-01"),)))
     assert text == (
-        "# Q\n\n## Pending\n\n---\n\n## Completed Today\n\n[✅ cbffe52, w-1a2b3c] t-1: x\n- Completed: 2026-01-01\n"
+        "# Q\n\n## Pending\n\n---\n\n## Completed Today\n\n"
+        "[✅ cbffe52, w-1a2b3c] t-1: x\n- Completed: 2026-01-01\n"
     )
     assert parse(text).stale("2026-01-02") == ("t-1",)
     text = changed(text, Archive("t-1"))

@@ -128,18 +128,21 @@ class World:
             agent_problems=dict(self.agent_problems),
         )
 
-    def tick(self, results: tuple[Result, ...] = (), **signals: int) -> list[Result]:
+    def tick(
+        self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0
+    ) -> list[Result]:
         """One decision; its actions are carried out. Gives their results."""
-        decision = decide(self.state, self.look(results, **signals), self.policy)
+        seen = self.look(results, toggles=toggles, terminations=terminations)
+        decision = decide(self.state, seen, self.policy)
         self.state, self.wake_at = decision.state, decision.wake_at
         self._check()
         self.done.extend(decision.actions)
         return [self.perform(action) for action in decision.actions]
 
-    def settle(self, **signals: int) -> list[Action]:
+    def settle(self, *, toggles: int = 0, terminations: int = 0) -> list[Action]:
         """Ticks until nothing more follows now. Gives the actions; none may follow after that."""
         start = len(self.done)
-        results = self.tick(**signals)
+        results = self.tick(toggles=toggles, terminations=terminations)
         for _ in range(200):
             if not results:
                 break
@@ -190,7 +193,7 @@ class World:
             return Result(action, failure=failure)
         return Result(action, self._do(action))
 
-    def _do(self, action: Action) -> object:  # noqa: PLR0911, C901, PLR0912  (one case an action)
+    def _do(self, action: Action) -> object:  # noqa: C901  (one case an action)
         match action:
             case WriteTasks(changes):
                 for change in changes:

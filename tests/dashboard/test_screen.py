@@ -74,6 +74,14 @@ def test_the_newest_state_is_drawn_on_the_second_screen_and_left_on_the_first() 
     assert "^C ends it" not in left
 
 
+def test_the_last_picture_offers_no_second_interrupt() -> None:
+    paper = Paper("Draining")
+    with Screen(console(paper), "shop") as screen:
+        screen.show(replace(busy(), draining=True))
+        assert paper.seen.wait(DEADLINE)
+    assert "Draining" not in paper.getvalue().partition("\x1b[?1049l")[2]
+
+
 def test_a_state_that_changes_is_drawn_again() -> None:
     paper = Paper("Paused: by hand")
     with Screen(console(paper), "shop") as screen:

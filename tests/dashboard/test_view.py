@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orch.core.metrics import Event, Health, Metrics
-from orch.core.model import Mark, OutcomeKind, Problem, PullRequest, Status, Task
+from orch.core.model import Mark, OutcomeKind, Phase, Problem, PullRequest, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
 from orch.dashboard.sections import Section
@@ -45,7 +45,7 @@ def test_everything_that_matters_is_drawn(width: int) -> None:
         *("Failed and blocked 2", "verify failed: 3 tests", "which one?"),
         *("Recent", "completed", "pull request #41"),
         *("Needs a look 2", "agent codex is not installed", "tasks.md:14: unknown tag {colour:red}"),
-        *("75% of the last 4 completed", "3m 20s (p50)", "13m 20s (p95)"),
+        *("75% of the last 4 done", "p50 3m 20s", "p95 13m 20s"),
     ):
         assert word in text, word
 
@@ -109,6 +109,7 @@ def test_a_file_that_cannot_be_read_is_no_crash() -> None:
     ("fields", "shown"),
     [
         ({"paused": "release day"}, "Paused: release day  (orch resume goes on)"),
+        ({"paused": "paused by SIGUSR1"}, "Paused: by SIGUSR1  ("),
         ({"paused": ""}, "Paused  (orch resume goes on)"),
         ({"draining": True, "paused": "x"}, "Draining: nothing new is started.  ^C once more stops"),
         ({"health": Health.CRITICAL}, "critical"),
@@ -233,3 +234,9 @@ def test_a_section_gives_up_second_lines_first(room: int, lines: list[str]) -> N
 def test_a_section_counts_what_it_was_not_even_given() -> None:
     section = Section(Text("head"), [Text("a"), Text("b")], hidden=7)
     assert [line.plain for line in section.cut(5)] == ["a", "b", "… and 7 more"]
+
+
+def test_a_task_whose_worker_is_being_prepared_is_not_in_the_queue_too() -> None:
+    text = draw(make_snapshot(Task("t-1", "Soon"), runs=(make_run("t-1", phase=Phase.PREPARING),)))
+    assert "preparing" in text
+    assert "Queue" not in text

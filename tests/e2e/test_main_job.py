@@ -2,7 +2,6 @@
 
 import json
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -67,7 +66,7 @@ def test_running_again_changes_nothing(project: Project) -> None:
     project.orch("run", "--plain", "--until-idle")
     assert project.tasks_file.read_bytes() == before
     assert project.tasks_file.stat().st_mtime_ns == stat.st_mtime_ns
-    assert project.launches() == ["t-1/1", "t-2/1"]
+    assert sorted(project.launches()) == ["t-1/1", "t-2/1"]
 
 
 def test_the_next_attempt_hears_what_went_wrong_and_goes_on_in_the_same_tree(project: Project) -> None:
@@ -249,5 +248,7 @@ def test_fifty_tasks_are_launched_once_each(project: Project) -> None:
     assert len(json.loads(project.orch("pr", "list", "--json"))) == 50
     assert project.leftovers() == []
     assert [path for path in (project.root / "trees").iterdir() if not path.name.startswith(".")] == []
-    assert list(Path(project.root / ".git").rglob("*.lock")) == []
+    # What lies in .git/orch are files for flock(2), which are free as soon as nobody holds them.
+    locks = [path for path in (project.root / ".git").rglob("*.lock") if path.parent.name != "orch"]
+    assert locks == []
     assert len(project.git("worktree", "list").splitlines()) == 1

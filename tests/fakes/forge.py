@@ -15,7 +15,9 @@ class FakeForge:
     test merges with `merge_by_hand`, and lets the next calls of a method fail with `fail`.
     """
 
-    def __init__(self, *, head: Callable[[str], str] | None = None, now: Callable[[], float] | None = None):
+    def __init__(
+        self, *, head: Callable[[str], str] | None = None, now: Callable[[], float] | None = None
+    ) -> None:
         self.opened: list[int] = []
         """Every pull request that was really opened, in order."""
         self.published: list[PullDraft] = []

@@ -2,22 +2,22 @@
 
 from orch.core.metrics import Metrics
 from orch.core.state import Snapshot
-from orch.errors import OrchError
+from tests.fakes.failing import Failing
 
 
-class FakeMetricsStore:
-    """The MetricsStore of a test: `written` has every snapshot. With `failure` set, writing fails."""
+class FakeMetricsStore(Failing):
+    """The MetricsStore of a test: `written` has every snapshot. `fail` as the other fakes."""
 
     def __init__(self, metrics: Metrics | None = None) -> None:
+        super().__init__()
         self._metrics = metrics
         self.written: list[Snapshot] = []
-        self.failure: OrchError | None = None
 
     def read(self) -> Metrics | None:
+        self._enter("read")
         return self._metrics
 
     def write(self, snapshot: Snapshot) -> None:
-        if self.failure:
-            raise self.failure
+        self._enter("write")
         self.written.append(snapshot)
         self._metrics = snapshot.metrics

@@ -3,32 +3,39 @@
 from orch.core.model import PauseRequest, Request, StopRequest
 from orch.core.names import is_task_id
 from orch.errors import PermanentError
+from tests.fakes.failing import Failing
 
 
-class FakeRequestStore:
+class FakeRequestStore(Failing):
     """The RequestStore of a test: one request for each kind and task, the oldest first."""
 
     def __init__(self, reason: str | None = None) -> None:
+        super().__init__()
         self._requests: dict[tuple[type, str], Request] = {}
         self._paused = reason
 
     def read(self) -> tuple[Request, ...]:
+        self._enter("read")
         return tuple(self._requests.values())
 
     def post(self, request: Request) -> None:
+        self._enter("post")
         key = _key(request)
         self._requests.pop(key, None)
         self._requests[key] = request
 
     def dismiss(self, request: Request) -> None:
+        self._enter("dismiss")
         key = _key(request)
         if self._requests.get(key) == request:
             del self._requests[key]
 
     def paused(self) -> str | None:
+        self._enter("paused")
         return self._paused
 
     def set_paused(self, reason: str | None) -> None:
+        self._enter("set_paused")
         self._paused = reason
 
 

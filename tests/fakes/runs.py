@@ -6,36 +6,43 @@ from pathlib import Path
 from orch.core.model import Claim, Outcome, Phase, Process, Run, RunKey
 from orch.core.names import is_task_id
 from orch.errors import PermanentError
+from tests.fakes.failing import Failing
 
 
-class FakeRunStore:
+class FakeRunStore(Failing):
     """The RunStore of a test.
 
     `processes` stands for the run.json of each run: a FakeExecutor that is given the same dictionary
-    starts a run only if it is not in there yet, and `finish` fences by putting a pid 0 there.
+    starts a run only if it is not in there yet, and `finish` fences by putting a pid 0 there. `fail`
+    as the other fakes.
     """
 
     def __init__(self, root: Path = Path("/fake/runs")) -> None:
+        super().__init__()
         self._root = root
         self.claims: dict[RunKey, Claim] = {}
         self.outcomes: dict[RunKey, Outcome] = {}
         self.processes: dict[RunKey, Process] = {}
 
     def load(self) -> Mapping[str, Run]:
+        self._enter("load")
         latest = {key.task: self._run(key) for key in sorted(self.claims)}
         return {task: _as_told(run, run.outcome) if run.outcome else run for task, run in latest.items()}
 
     def claim(self, run: RunKey, claim: Claim) -> None:
+        self._enter("claim")
         self.directory(run)
         self.claims.setdefault(run, claim)
 
     def finish(self, run: RunKey, outcome: Outcome) -> None:
+        self._enter("finish")
         self.directory(run)
         self.processes.setdefault(run, Process(0, 0, "", outcome.ended_at))
         self.outcomes.setdefault(run, outcome)
         self.claims.setdefault(run, _claim_of(outcome))
 
     def history(self, task: str) -> Sequence[Run]:
+        self._enter("history")
         self.directory(RunKey(task, 1))
         return [self._run(key) for key in sorted(self.claims) if key.task == task]
 

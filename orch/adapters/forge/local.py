@@ -77,11 +77,18 @@ class LocalForge:
     def pulls(self) -> Sequence[PullRequest]:
         """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
         pulls = self._records()
-        if any(pull.state == "open" for pull in pulls.values()):
-            # The next poll asks again, and a task that needs origin says that it cannot be reached.
-            with contextlib.suppress(TransientError):
-                self._origin.fetch()
-        return [self._settle(pull) for _, pull in sorted(pulls.items())]
+        if all(pull.state != "open" for pull in pulls.values()):
+            return [pull for _, pull in sorted(pulls.items())]
+        # The next poll asks again, and a task that needs origin says that it cannot be reached.
+        with contextlib.suppress(TransientError):
+            self._origin.fetch()
+        # One question about all of them; only those that may be merged are looked at one by one.
+        form = ("--format=%(refname)", "--no-merged", self._origin.tip(), "refs/pull/")
+        open_refs = set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
+        return [
+            pull if _ref(number) in open_refs else self._settle(pull)
+            for number, pull in sorted(pulls.items())
+        ]
 
     def merge(self, number: int) -> PullRequest:
         """See `ports.Forge`. Safe to repeat.

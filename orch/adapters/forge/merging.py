@@ -21,6 +21,9 @@ OLDEST_GIT = (2, 38)
 _TRIES = 3
 """Somebody else may push to the base branch in the moment between our fetch and our push."""
 
+_OVERTAKEN = re.compile(r"\[rejected\]|failed to update ref|cannot lock ref")
+"""What git says of that: before it sends anything, or when the ref has moved while it did."""
+
 _NAMED = 5
 """Files that are named in a message."""
 
@@ -116,7 +119,7 @@ class Merging:
             return True
         command = ("push", "--quiet", "origin", f"{commit}:{self._origin.local_ref}")
         pushed = git.run(self._repository, *command, timeout=git.NETWORK_SECONDS, accept=(0, 1), hooks=True)
-        if pushed.code != 0 and (last or "[rejected]" not in pushed.said):
+        if pushed.code != 0 and (last or _OVERTAKEN.search(pushed.said) is None):
             raise git.failure("git push", self._repository, pushed)
         return pushed.code == 0
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 
 from orch.adapters.store import atomic
+from orch.core.model import RunKey
 from orch.errors import PermanentError
 
 GRACE_SECONDS = 2.0
@@ -41,8 +42,26 @@ class Hooks:
     """Dependencies may have to be fetched."""
     teardown_seconds: float = 60.0
 
+    def run(self, name: str, run: RunKey, branch: str, tree: Path, runs: Path) -> None:
+        """Run `setup` or `teardown` in a worktree, if there is such a command.
 
-def run(name: str, command: str, tree: Path, *, env: Mapping[str, str], log: Path, seconds: float) -> None:
+        What it prints goes to NAME.log in the run directory, which lies in `runs`. Raises as `execute`.
+        """
+        command, seconds = {
+            "setup": (self.setup, self.setup_seconds),
+            "teardown": (self.teardown, self.teardown_seconds),
+        }[name]
+        if not command:
+            return
+        env = {"ORCH_TASK_ID": run.task, "ORCH_ATTEMPT": str(run.attempt), "ORCH_BRANCH": branch}
+        folder = runs / run.task / str(run.attempt)
+        log = (folder if folder.is_dir() else runs) / f"{name}.log"
+        execute(name, command, tree, env={**self.env, **env}, log=log, seconds=seconds)
+
+
+def execute(
+    name: str, command: str, tree: Path, *, env: Mapping[str, str], log: Path, seconds: float
+) -> None:
     """Run a hook in the worktree. What it prints goes to the file `log`.
 
     Raises PermanentError where it fails or takes longer than `seconds`, TransientError where it cannot

@@ -179,7 +179,7 @@ def clear_branch_lock(common: Path, tree: Path, branch: str) -> None:
 
 
 def _clear(path: Path, places: list[Path]) -> None:
-    for process in psutil.process_iter(["name", "status", "username"]):
+    for process in psutil.process_iter(["name", "status"]):
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         if owner := _owner(process, path, places):

@@ -7,7 +7,6 @@ next free name (`2-2`, `2-3`): nothing that was saved is ever replaced.
 """
 
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters import git
-from orch.adapters.repository import BLOCKED, STOP
 from orch.adapters.store import atomic
+from orch.adapters.worktrees.changes import STATUS, Changes, read_status
 from orch.adapters.worktrees.registration import Registration
 from orch.core.model import RunKey
 from orch.errors import OrchError, PermanentError
@@ -29,41 +28,6 @@ _IDENTITY = {
     for part, value in (("NAME", "orch"), ("EMAIL", "orch@localhost"))
 }
 """Saving must also work where nobody has set user.name."""
-
-_CLOSED = re.compile(r"could not open directory '([^']*)'")
-
-_SUBMODULE_FLAGS = slice(2, 4)
-"""Of the field `S<c><m><u>` in git-status(1): changed and untracked content in the submodule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What in a worktree is in no commit."""
-
-    head: str = ""
-    """The full sha of the commit that is checked out, '' where there is none."""
-    paths: tuple[str, ...] = ()
-    """Changed, removed and untracked files, relative to the worktree; odd bytes as `os.fsdecode`."""
-    removed: frozenset[str] = frozenset()
-    """Those that git says are removed. Where a link took the place of a folder, they may seem there."""
-    nested: tuple[str, ...] = ()
-    """Folders that are repositories of their own: git cannot save what is in them."""
-    submodules: tuple[str, ...] = ()
-    """Submodules with changed content: that cannot be saved here either."""
-    staged: bool = False
-    """Whether the index holds a version of some file that is neither committed nor in the worktree."""
-    closed: tuple[str, ...] = ()
-    """Folders that git could not open."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self.paths) + len(self.nested) + len(set(self.submodules) - set(self.paths))
-
-    @property
-    def unsaveable(self) -> tuple[str, ...]:
-        """What saving has to leave out."""
-        return (*self.nested, *self.submodules, *self.closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +49,6 @@ class Saver:
         self._registration = registration
         self._tree = tree
         self._hold = hold
-        self._scratch = registration.common / "orch" / "scratch"
 
     def save(self, run: RunKey, keep: Sequence[str] = (), *, whole: bool = False) -> Saved:
         """Save what is in no commit, and have the commits `keep` stay reachable.
@@ -109,7 +72,8 @@ class Saver:
             parents.append(_commit(self._registration.common, staged, [head], f"the index of {run}"))
         if not (content or any(keep) or self._registration.autostash):
             return Saved("", changes, left_out)
-        return Saved(_store(self._registration.common, run, content, parents), changes, left_out)
+        ref = _store(self._registration.common, run, content, parents, hold=self._hold)
+        return Saved(ref, changes, left_out)
 
     def save_head(self, run: RunKey, keep: Sequence[str] = ()) -> str:
         """Keep commits only, for a worktree whose files are gone. Gives the ref, or ''."""
@@ -133,40 +97,7 @@ class Saver:
             return self._status(index)
 
     def _status(self, index: Path) -> Changes:
-        output = self._git(
-            *("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"),
-            *("--ignore-submodules=none", "--branch", "--no-ahead-behind"),
-            index=index,
-        )
-        paths: dict[str, bool] = {}
-        nested, submodules = [], []
-        staged, head = False, ""
-        for entry in output.fields:
-            kind, _, rest = entry.partition(" ")
-            if kind == "?":
-                path, removed = rest, False
-                if path.endswith("/"):
-                    nested.append(path)
-                    continue
-            elif kind in {"1", "u"}:
-                fields = rest.split(" ", 7 if kind == "1" else 9)
-                path = fields[-1]
-                removed = kind == "1" and "D" in fields[0]
-                staged = staged or (kind == "1" and "." not in fields[0])
-                if fields[1].startswith("S") and "." in fields[1]:
-                    if fields[1][_SUBMODULE_FLAGS] != "..":
-                        submodules.append(path)
-                    if fields[0] == ".M" and fields[1][1] == ".":
-                        continue  # Nothing that the project's own commit would record.
-            else:
-                if rest.startswith("branch.oid ") and not rest.endswith(" (initial)"):
-                    head = rest.removeprefix("branch.oid ")
-                continue
-            if path not in {STOP, BLOCKED}:
-                paths[path] = removed
-        closed = tuple(_CLOSED.findall(output.said))
-        gone = frozenset(path for path, removed in paths.items() if removed)
-        return Changes(head, tuple(paths), gone, tuple(nested), tuple(submodules), staged, closed)
+        return read_status(self._git(*STATUS, index=index))
 
     def _readable(self, changes: Changes) -> tuple[dict[str, bool], list[str]]:
         """The paths to put into a commit, True for those to remove, and those that cannot be read."""
@@ -198,17 +129,18 @@ class Saver:
 
     @contextmanager
     def _index(self) -> Iterator[Path]:
-        atomic.make_folder(self._scratch)
+        admin = self._registration.admin
         try:
-            with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+            # Where we are killed, this goes with the worktree.
+            with tempfile.TemporaryDirectory(prefix="orch-", dir=admin, ignore_cleanup_errors=True) as folder:
                 index = Path(folder) / "index"
                 try:
-                    shutil.copyfile(self._registration.admin / "index", index)
+                    shutil.copyfile(admin / "index", index)
                 except FileNotFoundError:
                     self._read_tree(index)
                 yield index
         except OSError as error:
-            raise atomic.failure("write", self._scratch, error) from error
+            raise atomic.failure("save the work in", self._tree, error) from error
 
     def _read_tree(self, index: Path) -> None:
         if self._git("read-tree", "HEAD", index=index, accept=(0, 128)).code != 0:

@@ -11,7 +11,6 @@ Whatever changes git's list of worktrees happens under one lock, since git's own
 (measured: 5 of 80). Everything about one task happens under that task's lock. Checkouts run in parallel.
 """
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,14 +19,14 @@ from orch.adapters import git
 from orch.adapters import repository as repositories
 from orch.adapters.locks import FileLock
 from orch.adapters.origin import RETRY_SECONDS, Origin
-from orch.adapters.worktrees import hooks as commands
 from orch.adapters.worktrees import provisions, registration, removal, signs
-from orch.adapters.worktrees.hooks import Hooks
+from orch.adapters.worktrees.clearing import Clearing, is_usable
+from orch.adapters.worktrees.hooks import Hooks, end_leftovers
 from orch.adapters.worktrees.registration import Marker, Registration
-from orch.adapters.worktrees.saving import Saver, check_submodules, keep_commits
+from orch.adapters.worktrees.saving import Saver
 from orch.core.model import Evidence, RunKey
 from orch.core.names import is_task_id
-from orch.errors import ConfigError, OrchError, PermanentError, TransientError
+from orch.errors import ConfigError, PermanentError, TransientError
 from orch.ports import Worktree
 
 COMMITS_LIMIT = 500
@@ -69,6 +68,7 @@ class GitWorktrees:
         self._common = git.common_directory(self._repository)
         self._origin = Origin(self._repository, base, retries=retries)
         self._list_lock = FileLock(self._common / "orch" / "worktrees.lock")
+        self._clearing = Clearing(self._common, runs, hooks=self._hooks, lock=self._list_lock, warn=warn)
 
     def ensure(self, run: RunKey, branch: str, fresh: bool = False) -> Worktree:
         """See `ports.Worktrees`.
@@ -101,7 +101,7 @@ class GitWorktrees:
             head = known.get(f"refs/heads/{branch}", "")
             saved, uncommitted = ref if ref in known else "", 0
             place = self._place(tree)
-            if place is not None and tree.is_dir() and _is_usable(place):
+            if place is not None and tree.is_dir() and is_usable(place):
                 found = Saver(place, tree, hold=[lock]).save(run)
                 saved, uncommitted = found.ref or saved, found.changes.count
                 for name in found.left_out:
@@ -131,7 +131,7 @@ class GitWorktrees:
                 raise PermanentError(f"{tree} is locked: {place.locked or 'no reason given'}", hint=hint)
             # The signs go to the attempt that is over, which the next one would look for.
             into = self._archive(RunKey(task, run.attempt + 1))
-            ref = self._take_away(run, tree, place, into=into, lock=lock, whole=True)
+            ref = self._clearing.clear(run, tree, place, into=into, lock=lock, whole=True)
             removal.delete_buried(tree, self._warn)
         return ref
 
@@ -173,7 +173,7 @@ class GitWorktrees:
     def _is_ready(self, place: Registration, tree: Path, branch: str, known: Mapping[str, str]) -> bool:
         """Whether an agent can go on here. It may also be in the middle of a merge or rebase."""
         return (
-            _is_usable(place)
+            is_usable(place)
             and registration.points_at(tree, place)
             and place.branch == branch
             and f"refs/heads/{branch}" in known
@@ -209,7 +209,7 @@ class GitWorktrees:
                 keep = [known[ref] for ref in (here, there) if self._has_work(known, ref)]
             elif self._has_work(known, there):
                 start = known[there]  # Left by another machine.
-        self._take_away(run, tree, self._place(tree), keep=keep, into=self._archive(run), lock=lock)
+        self._clearing.clear(run, tree, self._place(tree), keep=keep, into=self._archive(run), lock=lock)
         place = self._add(tree, branch, start, reset=here in known)
         place.mark(Marker(run.attempt, branch))
         git.run(
@@ -220,6 +220,10 @@ class GitWorktrees:
             hold=[lock],
         )
         self._finish(run, place, tree, branch, setup=True)
+        try:
+            removal.delete_buried(tree, self._warn)
+        except TransientError as error:
+            self._warn(str(error))  # It is only in the way of the disk, not of the worker.
         return self._origin.choose(known)
 
     def _add(self, tree: Path, branch: str, start: str, *, reset: bool) -> Registration:
@@ -254,8 +258,8 @@ class GitWorktrees:
         skip = [self._trees, self._common, self._runs]
         provisions.provide(self._repository, tree, copy=hooks.copy, link=hooks.link, skip=skip)
         if setup and hooks.setup:
-            commands.end_leftovers(tree)
-            self._run_hook("setup", hooks.setup, hooks.setup_seconds, run, branch, tree)
+            end_leftovers(tree)
+            hooks.run("setup", run, branch, tree, self._runs)
         signs.archive(tree, self._archive(run))
         marker = Marker(run.attempt, branch, ready=True)
         if place.marker() != marker:
@@ -267,99 +271,6 @@ class GitWorktrees:
         places = (folder / str(run.attempt - 1), folder / str(run.attempt))
         aside = self._trees / removal.ORPHANS / f"{run.task}-{run.attempt}"
         return next((place for place in places if place.is_dir()), aside)
-
-    # --- taking away ------------------------------------------------------------------------------
-
-    def _take_away(
-        self,
-        run: RunKey,
-        tree: Path,
-        place: Registration | None,
-        *,
-        keep: Sequence[str] = (),
-        into: Path,
-        lock: int,
-        whole: bool = False,
-    ) -> str:
-        """Take away whatever is at `tree`, and git's record of it, its work and `keep` saved.
-
-        Gives the saved ref or ''. What cannot be saved is refused with `whole`, else put aside.
-        """
-        ref, aside = "", False
-        is_there = os.path.lexists(tree)
-        if place is None:
-            ref = keep_commits(self._common, run, keep, hold=[lock])
-            aside = is_there and not _is_bare(tree)
-        elif not is_there:
-            ref = Saver(place, tree, hold=[lock]).save_head(run, keep)
-        elif _is_usable(place) or not (_is_making(place) or _is_bare(tree)):
-            foreign = os.path.lexists(tree / ".git") and not registration.points_at(tree, place)
-            if whole and foreign:
-                raise PermanentError(f"{tree / '.git'} is not git's own", hint="move it to where you want it")
-            if whole:
-                check_submodules(place, tree)
-            registration.clear_locks(place, tree)
-            saved = Saver(place, tree, hold=[lock]).save(run, keep, whole=whole)
-            ref = saved.ref
-            aside = foreign or bool(saved.left_out) or not _is_usable(place)
-            signs.archive(tree, into)
-            self._tear_down(run, place, tree)
-        else:
-            ref = keep_commits(self._common, run, keep, hold=[lock])
-        if aside:
-            kept = removal.put_aside(tree, f"{run.task}-{run.attempt}")
-            self._warn(f"{tree} held something that is not in git: it is in {kept} now")
-        elif is_there:
-            removal.bury(tree)
-        with self._list_lock.hold():
-            for entry in registration.find(self._common, tree):
-                entry.discard()
-        return ref
-
-    def _tear_down(self, run: RunKey, place: Registration, tree: Path) -> None:
-        marker = place.marker()
-        if not self._hooks.teardown or marker is None:
-            return
-        run = RunKey(run.task, marker.attempt)
-        seconds = self._hooks.teardown_seconds
-        try:
-            self._run_hook("teardown", self._hooks.teardown, seconds, run, marker.branch, tree)
-        except OrchError as error:
-            self._warn(f"{run.task}: {error}")
-
-    def _run_hook(
-        self, name: str, command: str, seconds: float, run: RunKey, branch: str, tree: Path
-    ) -> None:
-        env = {
-            **self._hooks.env,
-            "ORCH_TASK_ID": run.task,
-            "ORCH_ATTEMPT": str(run.attempt),
-            "ORCH_BRANCH": branch,
-        }
-        folder = self._runs / run.task / str(run.attempt)
-        log = (folder if folder.is_dir() else self._runs) / f"{name}.log"
-        commands.run(name, command, tree, env=env, log=log, seconds=seconds)
-
-
-def _is_usable(place: Registration) -> bool:
-    """Whether an agent was ever given this worktree."""
-    marker = place.marker()
-    return marker is not None and marker.ready
-
-
-def _is_making(place: Registration) -> bool:
-    """Whether we were killed while we made it: all that is in it is ours."""
-    marker = place.marker()
-    return marker is not None and not marker.ready
-
-
-def _is_bare(tree: Path) -> bool:
-    """Whether there is nothing in it but what `git worktree add --no-checkout` puts there."""
-    try:
-        names = [path.name for path in tree.iterdir()]
-    except OSError:
-        return False
-    return names in ([], [".git"]) and not (tree / ".git").is_dir()
 
 
 def _check_branch(branch: str) -> None:

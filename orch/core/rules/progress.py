@@ -71,6 +71,7 @@ def take_result(draft: Draft, result: Result) -> None:
             draft.change(metrics=metrics.sample(queue_wait=wait))
             draft.note("launched", f"{run.claim.agent} started as {run.key.worker}", run.key)
             draft.put(run.evolve(phase=Phase.RUNNING))
+            draft.wake(draft.now)  # Its process can be seen now, and is written into tasks.md.
         case Sweep():
             step(draft, run, Phase.INSPECTING)
         case Inspect():
@@ -257,11 +258,11 @@ def _drive_stop(draft: Draft, run: Run, stopping: Stopping) -> None:
 def _start(draft: Draft, run: Run) -> Action:
     task = draft.task(run.key.task)
     if task is None:
-        raise AssertionError(run)  # start_ready enters STARTING only for a task that is there
+        raise AssertionError(run)  # edits.reconcile enters STARTING only for a task that is there
     return Start(run, task)
 
 
-def _finish_action(draft: Draft, run: Run) -> Action:
+def _finish_action(_: Draft, run: Run) -> Action:
     if run.outcome is None:
         raise AssertionError(run)
     return Finish(run.key, run.outcome)

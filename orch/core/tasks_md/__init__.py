@@ -3,6 +3,6 @@
 from orch.core.tasks_md.document import Document, parse
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import render_mark, task_line
-from orch.core.tasks_md.merge import merge
+from orch.core.tasks_md.merge import merge, restore
 
-__all__ = ["Document", "apply", "merge", "parse", "render_mark", "task_line"]
+__all__ = ["Document", "apply", "merge", "parse", "render_mark", "restore", "task_line"]

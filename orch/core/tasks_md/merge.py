@@ -10,7 +10,7 @@ from orch.core.actions import Change, SetId, SetMark
 from orch.core.model import FIELDS, Task
 from orch.core.tasks_md.document import BOM, Document, parse
 from orch.core.tasks_md.edit import apply
-from orch.core.tasks_md.grammar import LINES
+from orch.core.tasks_md.grammar import LINES, is_blank
 
 
 def merge(base: str, ours: str, theirs: str) -> str:
@@ -25,6 +25,24 @@ def merge(base: str, ours: str, theirs: str) -> str:
     before, edited = parse(base), parse(theirs)
     changes = _changes(before, parse(ours))
     return _merge_lines(apply(before, changes).text, ours, apply(edited, changes).text)
+
+
+def restore(shown: str, kept: str, found: str) -> str:
+    """`found`, and if it was made from `shown` where it should have been from `kept`, what it lacks.
+
+    `shown` could be read for a moment although `kept` has more of what people typed. A `found` that has
+    none of the lines that `kept` has more, but all that it has less, was made from `shown`.
+    """
+    typed = _line_counts(kept) - _line_counts(shown)
+    dropped = _line_counts(shown) - _line_counts(kept)
+    present = _line_counts(found)
+    if not typed or typed & present or dropped - present:
+        return found
+    return merge(shown, kept, found)
+
+
+def _line_counts(text: str) -> Counter[str]:
+    return Counter(line for line in _lines(text) if not is_blank(line))
 
 
 def _changes(before: Document, now: Document) -> list[Change]:
@@ -135,7 +153,7 @@ def _added(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> l
     left = Counter(theirs) - Counter(base) - (Counter(ours) - Counter(base))
     added = []
     for line in theirs:
-        if line.strip() and left[line]:
+        if not is_blank(line) and left[line]:
             left[line] -= 1
             added.append(line)
     return added

@@ -1,0 +1,254 @@
+"""The versions of tasks.md that were taken out of its place, and what people still do to them.
+
+An editor that saves in place opens the file, empties it and writes. If orch swaps the file in between,
+what was typed goes into the version that was swapped out. So that version is kept for a moment beside
+a copy of what it held (its base), and what is typed into it is merged into tasks.md.
+
+Everything here is done under the lock of tasks.md. Every step leaves files whose names say what they
+are, so a kill at any moment is repaired by the next `sweep`:
+
+    .tasks.md.orch-part-<token>         being written; worth nothing
+    .tasks.md.orch-<stem>               about to be swapped in, or just swapped out
+    .orch/replaced/<stem>.old           swapped out, and watched
+    .orch/replaced/<stem>.base          what it held then
+
+where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orch.adapters.store import atomic
+from orch.adapters.store.exchange import KEPT
+
+QUIET_SECONDS = 1.0
+"""A replaced version that was written to is merged once it has not changed for this long: a person's
+file is written in several steps, and the design gives a half-typed line the same second."""
+
+WATCH_SECONDS = 3.0
+"""A replaced version is forgotten after this long: between opening a file and writing to it editors
+take milliseconds."""
+
+_STEM = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}")
+_NOTHING = "0" * 16
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A new version that is ready to be swapped in."""
+
+    path: Path
+    stem: str
+
+
+@dataclass(frozen=True, slots=True)
+class LateEdit:
+    """What a person wrote into a version that had been replaced."""
+
+    path: Path
+    stem: str
+    base: bytes
+    """What the version held when it was replaced; empty where that is not known any more."""
+    data: bytes
+
+
+class Replaced:
+    """The replaced versions of one file. Methods raise OSError; the caller holds the lock."""
+
+    def __init__(self, folder: Path, now: Callable[[], float]) -> None:
+        """`folder` takes the replaced versions; `now` gives seconds since the epoch."""
+        self._folder = folder
+        self._now = now
+        self._seen: dict[str, tuple[int, int]] = {}
+        """The (mtime_ns, size) at which a version was last known to hold its base, by its path."""
+
+    # --- swapping ----------------------------------------------------------------------------------------
+
+    def stage(self, target: Path, base: bytes, data: bytes, like: os.stat_result) -> Staged:
+        """Write a new version of `target`, whole and durable, with the mode and owner of `like`."""
+        atomic.make_folder(self._folder)
+        stem = _stem(base, data)
+        staged = Staged(target.with_name(f"{_prefix(target)}{stem}"), stem)
+        part = target.with_name(f"{_prefix(target)}part-{secrets.token_hex(8)}")
+        try:
+            _write(self._base(stem), base, like=None)
+            _write(part, data, like=like)
+            part.rename(staged.path)
+        except BaseException:
+            _discard(part, self._base(stem))
+            raise
+        return staged
+
+    def discard(self, staged: Staged) -> None:
+        """Forget a version that was not swapped in."""
+        _discard(staged.path, self._base(staged.stem))
+
+    def retire(self, staged: Staged) -> None:
+        """Watch what was swapped out: it lies where the new version was staged."""
+        self._keep(staged.path, staged.stem)
+
+    def retire_ours(self, staged: Staged, data: bytes) -> None:
+        """Watch our own version `data`, which was swapped in and out again."""
+        stem = _stem(data, b"")
+        with contextlib.suppress(OSError):
+            # Without its base it could still be told from an edit, by its digest.
+            _write(self._base(stem), data, like=None)
+        self._keep(staged.path, stem)
+        _discard(self._base(staged.stem))
+
+    def accept(self, edit: LateEdit) -> None:
+        """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
+        stem = _stem(edit.data, b"")
+        _write(self._base(stem), edit.data, like=None)
+        self._keep(edit.path, stem)
+        _discard(self._base(edit.stem))
+
+    # --- watching ----------------------------------------------------------------------------------------
+
+    def wait(self) -> float | None:
+        """Seconds until `sweep` is worth calling, None while nothing is watched. Cheap; needs no lock."""
+        waits = []
+        for path, _ in self._watched():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                same = self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size)
+                waits.append(max(0.0, (WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status)))
+        return min(waits, default=None)
+
+    def sweep(self, target: Path) -> list[LateEdit]:
+        """Repair what a kill left, forget what was watched long enough, give what a person wrote."""
+        watched = [*self._repair(target), *self._watched()]
+        edits = []
+        for path, stem in dict(watched).items():
+            with contextlib.suppress(FileNotFoundError):
+                edit = self._examine(path, stem)
+                if edit:
+                    edits.append(edit)
+        self._drop_lonely_bases({stem for _, stem in watched})
+        return edits
+
+    def _examine(self, path: Path, stem: str) -> LateEdit | None:
+        # Looked at before it is read: what is written in between counts at the next look.
+        status = path.stat()
+        age = self._age(status)
+        if self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size) and age < WATCH_SECONDS:
+            return None
+        data = path.read_bytes()
+        unchanged = _digest(data) == stem[:16]
+        if unchanged:
+            self._seen[str(path)] = (status.st_mtime_ns, status.st_size)
+        # An emptied file is an editor in the middle of saving: taken for an edit it would delete all.
+        if (unchanged or not data.strip()) and age >= WATCH_SECONDS:
+            _discard(path, self._base(stem))
+            self._seen.pop(str(path), None)
+        if unchanged or not data.strip() or age < QUIET_SECONDS:
+            return None
+        try:
+            base = self._base(stem).read_bytes()
+        except FileNotFoundError:
+            base = b""
+        return LateEdit(path, stem, base, data)
+
+    def _age(self, status: os.stat_result) -> float:
+        return self._now() - max(status.st_mtime, status.st_ctime)
+
+    def _watched(self) -> Iterator[tuple[Path, str]]:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                stem = entry.name.removesuffix(".old")
+                if stem != entry.name and _STEM.fullmatch(stem):
+                    yield Path(entry.path), stem
+
+    def _drop_lonely_bases(self, stems: set[str]) -> None:
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            for entry in entries:
+                stem = entry.name.removesuffix(".base")
+                if stem != entry.name and stem not in stems:
+                    _discard(Path(entry.path))
+
+    # --- repairing ---------------------------------------------------------------------------------------
+
+    def _repair(self, target: Path) -> list[tuple[Path, str]]:
+        """Put away what lies beside `target`; gives what had to stay there."""
+        prefix = _prefix(target)
+        kept = []
+        names = []
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(target.parent) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(prefix)]
+        for name in names:
+            path = target.with_name(name)
+            stem = _STEM.fullmatch(name.removeprefix(prefix).removesuffix(KEPT))
+            if name.startswith(f"{prefix}part-"):
+                _discard(path)
+            elif stem:
+                with contextlib.suppress(FileNotFoundError):
+                    if path.samefile(target):
+                        # A swap by links was cut short before it did anything.
+                        _discard(path)
+                    elif _digest(path.read_bytes()) == stem[2]:
+                        # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
+                        _discard(path, self._base(stem[0]))
+                    else:
+                        place = self._keep(path, stem[0])
+                        kept += [(place, stem[0])] if place.parent == target.parent else []
+        return kept
+
+    def _keep(self, path: Path, stem: str) -> Path:
+        """Move a version to where it is watched; an editor that has it open does not notice."""
+        place = self._folder / f"{stem}.old"
+        try:
+            path.rename(place)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            # The folder is a mount of its own. Then it is watched where it lies, at every sweep.
+            place = path.with_name(_STEM.sub(stem, path.name.removesuffix(KEPT)))
+            path.rename(place)
+        return place
+
+    def _base(self, stem: str) -> Path:
+        return self._folder / f"{stem}.base"
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.orch-"
+
+
+def _stem(base: bytes, data: bytes) -> str:
+    return f"{_digest(base)}-{_digest(data) if data else _NOTHING}-{secrets.token_hex(8)}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _write(path: Path, data: bytes, *, like: os.stat_result | None) -> None:
+    """Write a new file; with `like` durably, and with that mode and, where we may, that owner."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if like is not None:
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, like.st_uid, like.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(*paths: Path) -> None:
+    # Leftovers: that one cannot be removed now must not stop what goes on; the next sweep tries again.
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()

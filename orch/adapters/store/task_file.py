@@ -1,0 +1,353 @@
+"""tasks.md on the disk: read at every look, and changed without losing what a person types meanwhile."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from orch.adapters.locks import FileLock
+from orch.adapters.store import atomic
+from orch.adapters.store.exchange import exchange as exchange_files
+from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
+from orch.core import tasks_md
+from orch.core.actions import AddTask, Change
+from orch.core.tasks_md import Document
+from orch.errors import OrchError, PermanentError, TransientError
+from orch.ports import Reading
+
+LOCK_SECONDS = 10.0
+"""How long `apply` waits for another process: what is done under the lock takes milliseconds."""
+
+PERSISTENCE_SECONDS = 10.0
+"""How long `apply` tries again while somebody saves the file faster than it can be changed."""
+
+SAVING_SECONDS = 0.5
+"""How long a file that is away or empty is taken for one that is just being saved."""
+
+_COARSE_SECONDS = 2.0
+"""The coarsest clock of a file system (FAT): a version of this age has a stamp of its own."""
+
+PACE_SECONDS = 0.25
+"""How often replaced versions are looked after at most: there are many while orch is busy."""
+
+_PAUSE_SECONDS = 0.005
+"""Between two looks at a lock or a file that another process is about to leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A version as it was last seen."""
+
+    document: Document
+    since: float
+    """When a person last changed it, as far as can be known; seconds since the epoch."""
+    stamp: tuple[int, ...] = ()
+    """What the file looks like while it is unchanged; empty where that must be found out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A version that was just read."""
+
+    data: bytes
+    status: os.stat_result
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class _Overlaid:
+    """A version that could be read for a moment although it lacked something that people had typed.
+
+    Who read it then may save what was made from it later.
+    """
+
+    shown: str
+    kept: str
+    """The version that it should have been."""
+    until: float
+    """When it is forgotten; by the monotonic clock."""
+
+
+class TaskFile:
+    """The TaskStore of a file. Any number of threads and processes may use the same file."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lock: Path,
+        create: bool = True,
+        now: Callable[[], float] = time.time,
+        exchange: Callable[[Path, Path], None] = exchange_files,
+    ) -> None:
+        """`path` may be a symbolic link: it stays one. The folder of `lock` keeps replaced versions.
+
+        With `create` a missing file is made for new tasks, and only for them. `now` gives seconds since
+        the epoch. `exchange` swaps two files; it may raise any OSError.
+        """
+        self._path = path
+        self._lock_path = lock
+        self._lock = FileLock(lock, wait=LOCK_SECONDS)
+        self._lock_at_once = FileLock(lock, wait=0.0)
+        self._create = create
+        self._now = now
+        self._exchange = exchange
+        self._replaced = Replaced(lock.parent / "replaced", now)
+        self._swept: float | None = None
+        """When replaced versions were last looked after."""
+        self._overlaid: tuple[_Overlaid, ...] = ()
+        self._known: _Known | None = None
+        self._looked: float | None = None
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def read(self) -> Reading | None:
+        """The file as it is, None where it could not be looked at (missing, unreadable, no file).
+
+        While somebody changes it, the version before. Merges on the way what was typed into a version
+        that had just been replaced.
+        """
+        # Where there is no lock nothing was ever changed, and a mere look makes no folder.
+        if self._lock_path.exists() and self._must_sweep():
+            # Reading goes on without it; `apply` says what is wrong.
+            with contextlib.suppress(OrchError), self._lock_at_once.hold():
+                self._merge_late_edits()
+        with self._at_rest() as resting:
+            if resting:
+                try:
+                    self._look()
+                except OSError:
+                    self._looked = self._now()
+                    return None
+        known, looked = self._known, self._looked
+        # Where it could not be looked at now, its age is what it was at the last look.
+        return Reading(known.document, max(0.0, looked - known.since)) if known and looked else None
+
+    def settle(self) -> float | None:
+        """Merge what was typed into replaced versions, as far as it is ready.
+
+        Gives the seconds after which this or `read` should be called again, None where nothing is
+        watched. Raises as `apply` does.
+        """
+        with self._lock.hold():
+            self._merge_late_edits()
+        return self._replaced.wait()
+
+    @contextlib.contextmanager
+    def _at_rest(self) -> Iterator[bool]:
+        """Keep others from changing the file, if that is possible at once; says whether it is at rest.
+
+        During a swap the file may for an instant hold what will not stay. A first look waits for that.
+        """
+        try:
+            descriptor = os.open(self._lock_path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            # Nobody has changed anything yet, or we may look but not lock.
+            yield True
+            return
+        try:
+            deadline = time.monotonic() + (0.0 if self._known else LOCK_SECONDS)
+            resting = _share(descriptor)
+            while not resting and time.monotonic() < deadline:
+                time.sleep(_PAUSE_SECONDS)
+                resting = _share(descriptor)
+            yield resting
+        finally:
+            os.close(descriptor)
+
+    def _look(self) -> None:
+        """Bring what is known up to date. Raises OSError where the file cannot be read."""
+        status = self._target().stat()
+        known = self._known
+        if known and known.stamp == _stamp(status):
+            self._looked = self._now()
+        else:
+            self._find()
+
+    def _find(self) -> _Found:
+        """Read the file, whatever is known of it. Raises OSError."""
+        descriptor = os.open(self._target(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            # Before it is read: if it changes meanwhile, its next stamp is another one.
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "not a plain file")
+            data = file.read()
+        text = data.decode("utf-8", "surrogateescape")
+        known, now, changed = self._known, self._now(), max(status.st_mtime, status.st_ctime)
+        settled = time.time() - changed > _COARSE_SECONDS
+        if known and known.document.text == text:
+            known = replace(known, stamp=_stamp(status) if settled else ())
+        else:
+            # Whatever the clock of the file says, it changed after the last look at another version.
+            since = min(changed, now) if self._looked is None else min(max(changed, self._looked), now)
+            known = _Known(tasks_md.parse(text), since, _stamp(status) if settled else ())
+        self._known, self._looked = known, now
+        return _Found(data, status, known.document)
+
+    def _target(self) -> Path:
+        return Path(os.path.realpath(self._path))
+
+    # --- changing ----------------------------------------------------------------------------------------
+
+    def apply(self, changes: Sequence[Change]) -> Document:
+        """Splice the changes into the newest version without losing a concurrent edit.
+
+        Gives the document as it then is; where nothing is to be changed, nothing is written. Raises
+        TransientError where the file is away, busy or cannot be written, and PermanentError where it
+        can never be replaced; it is then whole, old or new.
+        """
+        with self._lock.hold():
+            return self._rewrite(changes, self._sweep() if self._must_sweep() else ())
+
+    def _must_sweep(self) -> bool:
+        """Whether it is time to look after replaced versions."""
+        first, now = self._swept is None, self._now()
+        if self._swept is not None and abs(now - self._swept) < PACE_SECONDS:
+            return False
+        self._swept = now
+        return first or bool(self._overlaid) or self._replaced.wait() == 0.0
+
+    def _sweep(self) -> list[LateEdit]:
+        try:
+            return self._replaced.sweep(self._target())
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _merge_late_edits(self) -> None:
+        """Bring what was typed into replaced versions into the file, under the lock."""
+        edits = self._sweep()
+        if edits or self._overlaid:
+            self._rewrite((), edits)
+
+    def _rewrite(self, changes: Sequence[Change], edits: Sequence[LateEdit]) -> Document:
+        """Make the changes and merge the edits, under the lock."""
+        deadline = time.monotonic() + PERSISTENCE_SECONDS
+        try:
+            while time.monotonic() < deadline:
+                target = self._target()
+                found = self._find_whole()
+                if found is None:
+                    self._make(target, changes)
+                    continue
+                merged = self._merge(found.document, edits)
+                wanted = tasks_md.apply(merged, changes)
+                by_person = merged is not found.document
+                if wanted is found.document or self._swap(target, found, wanted, by_person=by_person):
+                    if by_person:
+                        self._overlay(found.document.text, merged.text)
+                    for edit in edits:
+                        self._replaced.accept(edit)
+                    return wanted
+        except OSError as error:
+            raise self._failure(error) from error
+        raise TransientError(f"{self._path} is being saved all the time", retry_after=1.0)
+
+    def _merge(self, document: Document, edits: Sequence[LateEdit]) -> Document:
+        """The document with everything that people typed elsewhere or over a version that lacked it."""
+        text = document.text
+        self._overlaid = tuple(each for each in self._overlaid if each.until > time.monotonic())
+        for each in self._overlaid:
+            text = tasks_md.restore(each.shown, each.kept, text)
+        for edit in edits:
+            text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
+        return document if text == document.text else tasks_md.parse(text)
+
+    def _overlay(self, shown: str, kept: str) -> None:
+        self._overlaid += (_Overlaid(shown, kept, time.monotonic() + WATCH_SECONDS),)
+
+    def _find_whole(self) -> _Found | None:
+        """The file, None where it is missing. One that is just being saved is waited for."""
+        deadline = time.monotonic() + SAVING_SECONDS
+        while True:
+            found = None
+            with contextlib.suppress(FileNotFoundError):
+                found = self._find()
+            saving = found is None or (
+                not found.data and time.time() - found.status.st_mtime < SAVING_SECONDS
+            )
+            if not saving or time.monotonic() > deadline:
+                return found
+            time.sleep(_PAUSE_SECONDS)
+
+    def _make(self, target: Path, changes: Sequence[Change]) -> None:
+        """Make the missing file, empty, if new tasks are all that is wanted."""
+        if not (self._create and changes and all(isinstance(change, AddTask) for change in changes)):
+            raise TransientError(f"{self._path} is missing", hint="save it again, or run `orch init`")
+        atomic.create(target, tasks_md.apply(Document(""), changes).text.encode(), durable=True)
+
+    def _swap(self, target: Path, found: _Found, wanted: Document, *, by_person: bool) -> bool:
+        """Put `wanted` in the place of `found`; says whether that was still what was there.
+
+        If not, a person's version is back in its place, or lies where the next sweep finds it.
+        """
+        if not found.status.st_mode & 0o222:
+            # It could be replaced all the same, but whoever made it so does not want it changed.
+            raise PermissionError(errno.EACCES, "it is read-only", str(target))
+        data = wanted.text.encode("utf-8", "surrogateescape")
+        staged = self._replaced.stage(target, found.data, data, found.status)
+        try:
+            unchanged = _stamp(target.stat()) == _stamp(found.status)
+            if unchanged:
+                self._exchange(staged.path, target)
+        except OSError as error:
+            self._replaced.discard(staged)
+            if isinstance(error, FileNotFoundError):
+                return False  # an editor has moved it away for a moment
+            raise
+        if not unchanged:
+            self._replaced.discard(staged)
+            return False
+        swapped_out = staged.path.stat()
+        same = (swapped_out.st_mtime_ns, swapped_out.st_size) == (
+            found.status.st_mtime_ns,
+            found.status.st_size,
+        )
+        if same and staged.path.read_bytes() == found.data:
+            self._replaced.retire(staged)
+            since = self._now() if by_person or not self._known else self._known.since
+            self._known = _Known(wanted, since)
+            return True
+        # Somebody saved between the look and the swap. That version goes back to where its editor
+        # expects it: what is still being written to it then lands in the right place.
+        try:
+            self._exchange(staged.path, target)
+        except OSError as error:
+            self._replaced.retire(staged)
+            if isinstance(error, FileNotFoundError):
+                return False
+            raise
+        with contextlib.suppress(FileNotFoundError):
+            self._overlay(wanted.text, _text(target.read_bytes()))
+        self._replaced.retire_ours(staged, data)
+        return False
+
+    def _failure(self, error: OSError) -> OrchError:
+        if error.errno in {errno.EBUSY, errno.EXDEV}:
+            return PermanentError(
+                f"{self._path} cannot be replaced: {error.strerror}",
+                hint="it seems to be mounted by itself: mount the folder that it lies in instead",
+            )
+        return atomic.failure("change", self._path, error)
+
+
+def _share(descriptor: int) -> bool:
+    """Take a shared lock, if that is possible at once."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,192 @@
+"""The loop itself: real signals to ourselves, fakes for the world."""
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orch.coordinator.loop import Coordinator, Setup
+from orch.coordinator.mailbox import Mailbox
+from orch.core.model import Drain, Policy, RunKey, StopRequest
+from orch.core.state import Look, Snapshot
+from orch.errors import ConfigError, PermanentError, TransientError
+from tests.fakes.ports import FakeWorld
+
+KEY = RunKey("t-1", 1)
+
+
+class Stage:
+    """A coordinator on fakes whose every snapshot a test can answer."""
+
+    def __init__(self, folder: Path, text: str, **policy: object) -> None:
+        self.mailbox = Mailbox()
+        self.world = FakeWorld(folder, text, wake=lambda reason: self.mailbox.post(Look(reason)))
+        self.policy = Policy(agents=("claude",), poll_interval=0.05, grace_seconds=0.1).evolve(**policy)
+        self.setup = Setup(self.world.ports, self.policy)
+        self.answers: list[Callable[[Snapshot], bool]] = []
+        self.reloads: list[Setup | ConfigError] = []
+        self.entered: list[str] = []
+        self.coordinator = Coordinator(
+            self.setup,
+            presence=self.presence(),
+            reload=self.reload,
+            mailbox=self.mailbox,
+            on_snapshot=self.show,
+        )
+
+    @contextlib.contextmanager
+    def presence(self) -> Iterator[None]:
+        self.entered.append("in")
+        yield
+        self.entered.append("out")
+
+    def reload(self) -> Setup:
+        answer = self.reloads.pop(0)
+        if isinstance(answer, ConfigError):
+            raise answer
+        return answer
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Real time passes for the real mailbox; the fake clock goes with it."""
+        self.world.clock.advance(0.05)
+        if self.answers and self.answers[0](snapshot):
+            self.answers.pop(0)
+            self.mailbox.post(Look("a test has answered"))
+
+    def commit_and_end(self, snapshot: Snapshot) -> bool:
+        """When the worker runs, let it commit and end."""
+        live = self.world.executor.live
+        for key in live:
+            self.world.worktrees.edit(key.task, "file", "text")
+            self.world.worktrees.commit(key.task, "Do it")
+            self.world.executor.finish(key)
+        return bool(live)
+
+
+def send(number: signal.Signals) -> Callable[[Snapshot], bool]:
+    """An answer that sends a signal once a worker runs."""
+
+    def answer(snapshot: Snapshot) -> bool:
+        if not any(run.process for run in snapshot.runs.values()):
+            return False
+        os.kill(os.getpid(), number)
+        return True
+
+    return answer
+
+
+def test_until_idle(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n[] t-2: Then this {after:t-1}\n")
+    stage.answers = [stage.commit_and_end, stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
+    assert stage.world.executor.started == [RunKey("t-1", 1), RunKey("t-2", 1)]
+    assert stage.entered == ["in", "out"]
+    assert (stage.world.tasks.text or "").count("[✅") == 2
+
+
+def test_idle_with_an_agent_that_is_missing_is_a_failure(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it {agent:codex}\n[] t-2: And this {agent:codex}\n")
+    with pytest.raises(
+        PermanentError, match=r"t-1 and 1 more could not be started: there is no \[agents.codex\]"
+    ):
+        stage.coordinator.run(until_idle=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_drains_and_leaves_the_worker(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    stage.answers = [send(number)]
+    assert stage.coordinator.run() == code
+    assert stage.world.executor.live == [KEY]
+    assert stage.entered == ["in", "out"]
+
+
+def test_a_second_signal_stops_the_worker(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n", drain=Drain.FINISH)
+    stage.answers = [send(signal.SIGTERM), send(signal.SIGTERM)]
+    assert stage.coordinator.run() == 0
+    assert stage.world.executor.live == []
+    assert "[]" in (stage.world.tasks.text or "")
+
+
+def test_sighup_takes_new_settings_and_refuses_bad_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "orch")
+    stage = Stage(tmp_path, "[] t-1: Do it\n[] t-2: This too\n", max_concurrent_workers=1)
+    more = replace(stage.setup, policy=stage.policy.evolve(max_concurrent_workers=2))
+    stage.reloads = [ConfigError("config.toml:1: nonsense"), more]
+
+    def both_run(snapshot: Snapshot) -> bool:
+        if len(stage.world.executor.live) < 2:
+            return False
+        os.kill(os.getpid(), signal.SIGTERM)
+        return True
+
+    stage.answers = [send(signal.SIGHUP), send(signal.SIGHUP), both_run]
+    assert stage.coordinator.run() == 0
+    assert "not reloaded" in caplog.text
+    assert "config.toml was reloaded" in caplog.text
+
+
+def test_a_stop_is_carried_out_without_launching_anything(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n[] t-2: Not now\n", max_concurrent_workers=1)
+    stage.answers = [send(signal.SIGTERM)]
+    stage.coordinator.run()
+    again = Stage(tmp_path, "", stop_seconds=0.1)
+    again.world = stage.world
+    again.setup = Setup(stage.world.ports, again.policy)
+    coordinator = Coordinator(
+        again.setup,
+        presence=contextlib.nullcontext(),
+        reload=again.reload,
+        mailbox=again.mailbox,
+        on_snapshot=again.show,
+    )
+    stage.world.requests.post(StopRequest("t-1", "enough"))
+    coordinator.finish_stops(["t-1"])
+    assert stage.world.executor.live == []
+    assert stage.world.executor.started == [KEY]
+    assert "[⏰" in (stage.world.tasks.text or "")
+
+
+def test_metrics_that_cannot_be_written_end_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    stage.world.metrics.fail("write", *[TransientError("disk full")] * 3)
+    stage.answers = [stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
+    assert "metrics.json was not written: disk full" in caplog.text
+
+
+def test_a_saved_file_is_acted_on_at_once(tmp_path: Path) -> None:
+    watched = tmp_path / "tasks.md"
+    watched.write_text("x")
+    stage = Stage(tmp_path, "", poll_interval=1000.0)
+    stage.coordinator = Coordinator(
+        replace(stage.setup, files=(watched,)),
+        presence=contextlib.nullcontext(),
+        reload=stage.reload,
+        mailbox=stage.mailbox,
+        on_snapshot=stage.show,
+    )
+    saved = threading.Event()
+
+    def edit(snapshot: Snapshot) -> bool:
+        if not saved.is_set():
+            stage.world.tasks.edit("[] t-1: Do it\n")
+            watched.write_text("saved")
+            saved.set()
+        return False
+
+    def end_when_running(snapshot: Snapshot) -> bool:
+        edit(snapshot)
+        return send(signal.SIGTERM)(snapshot)
+
+    stage.answers = [end_when_running]
+    assert stage.coordinator.run() == 0
+    assert stage.world.executor.started == [KEY]
