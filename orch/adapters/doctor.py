@@ -13,21 +13,21 @@ from orch.config import Config
 from orch.errors import ConfigError
 from orch.ports import Agent, Finding, TaskStore
 
-OLDEST_GIT = (2, 31)
-"""`git merge-tree --write-tree`, which `orch merge` can do without, is newer; the rest is older."""
+OLDEST_GIT = (2, 38)
+"""The first with `git merge-tree --write-tree`, which `orch merge` uses."""
 GIT_SECONDS = 10.0
 
 
 def check_git() -> Finding:
     """Whether git is there and new enough."""
     if shutil.which("git") is None:
-        return Finding(ok=False, what="git is not installed", do="install git 2.31 or newer")
+        return Finding(ok=False, what="git is not installed", do="install git 2.38 or newer")
     said = subprocess.run(
         ["git", "version"], capture_output=True, text=True, timeout=GIT_SECONDS, check=False
     ).stdout.strip()
     found = re.search(r"(\d+)\.(\d+)", said)
     if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
-        return Finding(ok=False, what=f"{said or 'git'} is too old", do="install git 2.31 or newer")
+        return Finding(ok=False, what=f"{said or 'git'} is too old", do="install git 2.38 or newer")
     return Finding(ok=True, what=said)
 
 

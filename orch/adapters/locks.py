@@ -1,6 +1,7 @@
 """A lock that threads, processes and the git commands they start share.
 
-It is flock(2) on a file: the kernel frees it when its last holder is gone, so no lock is ever stale.
+It is flock(2) on a file: the kernel frees it when its last holder is gone, so no lock is ever stale, and the
+file alone means nothing. Ours end in `.flock`, lest they be taken for git's own `.lock` files.
 The descriptor can be handed to a command (`git.run(hold=...)`): if orch is killed, the lock stays until
 that command is over too, and the next orch does not meet a half-done git at work.
 """
@@ -13,7 +14,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from orch.adapters.store import atomic
 from orch.errors import TransientError
 
 WAIT_SECONDS = 120.0
@@ -67,12 +67,12 @@ class FileLock:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _attempt(self) -> int | None:
-        atomic.make_folder(self._path.parent)
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
-            raise atomic.failure("open", self._path, error) from error
+            raise self._failed(error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held it before may have removed the file: then this lock protects nothing.
@@ -82,9 +82,12 @@ class FileLock:
             pass
         except OSError as error:
             os.close(descriptor)
-            raise atomic.failure("lock", self._path, error) from error
+            raise self._failed(error) from error
         os.close(descriptor)
         return None
+
+    def _failed(self, error: OSError) -> TransientError:
+        return TransientError(f"cannot lock {self._path}: {error.strerror or error}")
 
     def _busy(self) -> TransientError:
         return TransientError(

@@ -52,7 +52,7 @@ def exclude(root: Path, patterns: Sequence[str]) -> tuple[str, ...]:
     path = common / "info" / "exclude"
     if not _missing(path, patterns):
         return ()
-    with FileLock(common / "orch" / "exclude.lock").hold():
+    with FileLock(common / "orch" / "exclude.flock").hold():
         added = _missing(path, patterns)
         content = atomic.read(path.resolve(), _EXCLUDE_LIMIT) or b""
         if content and not content.endswith(b"\n"):

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from orch.cli.place import find_root
+from orch.cli.root import find_root
 from orch.dashboard.plain import printable
 from orch.errors import OrchError
 

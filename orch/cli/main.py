@@ -65,7 +65,7 @@ def main() -> None:
     """The console command. Leaves with the exit code that the failure has: see `failure`."""
     for stream in filter(None, (sys.stdout, sys.stderr)):
         # A mark that the terminal's encoding does not have is no reason to fail.
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")
     try:
         place = Place()
     except OSError as error:

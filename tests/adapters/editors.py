@@ -103,7 +103,8 @@ def _read(path: Path) -> str:
 def main(path: Path, first: int, count: int, styles: list[str]) -> None:
     for number in range(first, first + count):
         STYLES[styles[number % len(styles)]](path, typing(number))
-        print(number, flush=True)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
         # Some saves come close upon each other, some leave orch the time to work.
         time.sleep(0.001 * (number * 7 % 10))
 

@@ -166,12 +166,13 @@ def test_a_tracked_link_does_not_lead_copies_out_of_the_worktree(
     assert list((tmp_path / "outside").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", "", ".", ".git/config"])
-def test_hostile_patterns_are_refused(place: Place, name: str) -> None:
-    for given in (Hooks(copy=(name,)), Hooks(link=(name,))):
-        place.hooks = given
-        with pytest.raises(PermanentError, match="cannot be copied or linked"):
-            place.worktrees.ensure(RUN, BRANCH)
+def test_hostile_patterns_are_refused(place: Place) -> None:
+    place.worktrees.ensure(RUN, BRANCH)
+    for name in ("/etc/passwd", "../x", "a/../../x", "", ".", ".git/config"):
+        for given in (Hooks(copy=(name,)), Hooks(link=(name,))):
+            place.hooks = given
+            with pytest.raises(PermanentError, match="cannot be copied or linked"):
+                place.worktrees.ensure(RUN, BRANCH)
 
 
 def test_other_worktrees_and_the_git_directory_are_never_copied(place: Place) -> None:

@@ -79,6 +79,8 @@ def test_a_version_that_is_only_in_the_index_is_saved_too(place: Place) -> None:
     ref = place.worktrees.inspect(RUN, BRANCH).saved
     assert "staged" not in place.sample.files(ref)
     assert place.sample.files(f"{ref}^2")["staged"] == "in the index"
+    assert place.worktrees.inspect(RUN, BRANCH).saved == ref
+    assert place.worktrees.remove("t-1") == ref
 
 
 def test_what_is_ignored_is_not_work(place: Place) -> None:

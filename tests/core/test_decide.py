@@ -1095,29 +1095,29 @@ def test_health_is_acted_on_once_on_the_way_down() -> None:
     world.settle()
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
     world.settle()
-    assert world.state.health == Health.DEGRADED
+    assert world.state.health.value == "degraded"
     assert world.state.metrics.worktree_errors == 0
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=12))
     world.settle()
     assert world.state.metrics.worktree_errors == 12, "once is enough"
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=21))
     world.settle()
-    assert world.state.health == Health.CRITICAL
+    assert world.state.health.value == "critical"
     assert world.paused is not None
     assert "21 worktree errors" in world.paused
     world.requests = [PauseRequest(paused=False)]
     world.settle()
-    assert world.state.health == Health.OK
+    assert world.state.health.value == "ok"
 
 
 def test_a_completed_task_ends_the_alarm() -> None:
     world = running("t-1")
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
     world.settle()
-    assert world.state.health == Health.DEGRADED
+    assert world.state.health.value == "degraded"
     world.end("t-1")
     world.settle()
-    assert world.state.health == Health.OK
+    assert world.state.health.value == "ok"
 
 
 # --- small things ---------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ class LocalForge:
         # Nobody waits for the poll: it tries once, and the next one tries again.
         self._origin = Origin(repository, base, retries=())
         self._merging = Merging(repository, self._origin, own_files=own_files)
-        self._lock = FileLock(directory / "pulls.lock")
-        self._merge_lock = FileLock(directory / "merge.lock")
+        self._lock = FileLock(directory / "pulls.flock")
+        self._merge_lock = FileLock(directory / "merge.flock")
 
     def find(self, branch: str) -> PullRequest | None:
         """See `ports.Forge`. A merged one counts only while the branch has nothing newer."""

@@ -97,19 +97,19 @@ class Replaced:
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
         """Watch our own version `data`, which was swapped in and out again."""
-        stem = _stem(data, b"")
-        with contextlib.suppress(OSError):
-            # Without its base it could still be told from an edit, by its digest.
-            _write(self._base(stem), data, like=None)
-        self._keep(staged.path, stem)
-        _discard(self._base(staged.stem))
+        self._keep_as(staged.path, staged.stem, data)
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
-        stem = _stem(edit.data, b"")
-        _write(self._base(stem), edit.data, like=None)
-        self._keep(edit.path, stem)
-        _discard(self._base(edit.stem))
+        self._keep_as(edit.path, edit.stem, edit.data)
+
+    def _keep_as(self, path: Path, stem: str, base: bytes) -> None:
+        fresh = _stem(base, b"")
+        with contextlib.suppress(OSError):
+            # Without it an edit could still be seen, only not be told from what was there before.
+            _write(self._base(fresh), base, like=None)
+        self._keep(path, fresh)
+        _discard(self._base(stem))
 
     # --- watching ----------------------------------------------------------------------------------------
 

@@ -13,18 +13,17 @@ from pathlib import Path
 from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
-from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
+from orch.adapters.store.overlaid import OverlaidVersions
+from orch.adapters.store.replaced import LateEdit, Replaced
 from orch.core import tasks_md
 from orch.core.actions import AddTask, Change
 from orch.core.tasks_md import Document
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Reading
 
-LOCK_SECONDS = 10.0
-"""How long `apply` waits for another process: what is done under the lock takes milliseconds."""
-
-PERSISTENCE_SECONDS = 10.0
-"""How long `apply` tries again while somebody saves the file faster than it can be changed."""
+PATIENCE_SECONDS = 10.0
+"""How long a change waits for another process, or for somebody who saves the file again and again; what
+is done under the lock takes milliseconds."""
 
 SAVING_SECONDS = 0.5
 """How long a file that is away or empty is taken for one that is just being saved."""
@@ -59,20 +58,6 @@ class _Found:
     document: Document
 
 
-@dataclass(frozen=True, slots=True)
-class _Overlaid:
-    """A version that could be read for a moment although it lacked something that people had typed.
-
-    Who read it then may save what was made from it later.
-    """
-
-    shown: str
-    kept: str
-    """The version that it should have been."""
-    until: float
-    """When it is forgotten; by the monotonic clock."""
-
-
 class TaskFile:
     """The TaskStore of a file. Any number of threads and processes may use the same file."""
 
@@ -82,25 +67,28 @@ class TaskFile:
         *,
         lock: Path,
         create: bool = True,
+        patience: float = PATIENCE_SECONDS,
         now: Callable[[], float] = time.time,
         exchange: Callable[[Path, Path], None] = exchange_files,
     ) -> None:
         """`path` may be a symbolic link: it stays one. The folder of `lock` keeps replaced versions.
 
-        With `create` a missing file is made for new tasks, and only for them. `now` gives seconds since
-        the epoch. `exchange` swaps two files; it may raise any OSError.
+        With `create` a missing file is made for new tasks, and only for them. `patience` is how long a
+        change may have to wait, in seconds. `now` gives seconds since the epoch. `exchange` swaps two
+        files; it may raise any OSError.
         """
         self._path = path
         self._lock_path = lock
-        self._lock = FileLock(lock, wait=LOCK_SECONDS)
+        self._lock = FileLock(lock, wait=patience)
         self._lock_at_once = FileLock(lock, wait=0.0)
         self._create = create
+        self._patience = patience
         self._now = now
         self._exchange = exchange
         self._replaced = Replaced(lock.parent / "replaced", now)
         self._swept: float | None = None
         """When replaced versions were last looked after."""
-        self._overlaid: tuple[_Overlaid, ...] = ()
+        self._overlaid = OverlaidVersions()
         self._known: _Known | None = None
         self._looked: float | None = None
 
@@ -151,7 +139,7 @@ class TaskFile:
             yield True
             return
         try:
-            deadline = time.monotonic() + (0.0 if self._known else LOCK_SECONDS)
+            deadline = time.monotonic() + (0.0 if self._known else self._patience)
             resting = _share(descriptor)
             while not resting and time.monotonic() < deadline:
                 time.sleep(_PAUSE_SECONDS)
@@ -227,7 +215,7 @@ class TaskFile:
 
     def _rewrite(self, changes: Sequence[Change], edits: Sequence[LateEdit]) -> Document:
         """Make the changes and merge the edits, under the lock."""
-        deadline = time.monotonic() + PERSISTENCE_SECONDS
+        deadline = time.monotonic() + self._patience
         try:
             while time.monotonic() < deadline:
                 target = self._target()
@@ -240,7 +228,8 @@ class TaskFile:
                 by_person = merged is not found.document
                 if wanted is found.document or self._swap(target, found, wanted, by_person=by_person):
                     if by_person:
-                        self._overlay(found.document.text, merged.text)
+                        self._overlaid.add(found.document.text, wanted.text)
+                    self._overlaid.advance(wanted.text)
                     for edit in edits:
                         self._replaced.accept(edit)
                     return wanted
@@ -250,16 +239,10 @@ class TaskFile:
 
     def _merge(self, document: Document, edits: Sequence[LateEdit]) -> Document:
         """The document with everything that people typed elsewhere or over a version that lacked it."""
-        text = document.text
-        self._overlaid = tuple(each for each in self._overlaid if each.until > time.monotonic())
-        for each in self._overlaid:
-            text = tasks_md.restore(each.shown, each.kept, text)
+        text = self._overlaid.restore(document.text)
         for edit in edits:
             text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
         return document if text == document.text else tasks_md.parse(text)
-
-    def _overlay(self, shown: str, kept: str) -> None:
-        self._overlaid += (_Overlaid(shown, kept, time.monotonic() + WATCH_SECONDS),)
 
     def _find_whole(self) -> _Found | None:
         """The file, None where it is missing. One that is just being saved is waited for."""
@@ -303,12 +286,8 @@ class TaskFile:
         if not unchanged:
             self._replaced.discard(staged)
             return False
-        swapped_out = staged.path.stat()
-        same = (swapped_out.st_mtime_ns, swapped_out.st_size) == (
-            found.status.st_mtime_ns,
-            found.status.st_size,
-        )
-        if same and staged.path.read_bytes() == found.data:
+        swapped_out = staged.path.read_bytes()
+        if swapped_out == found.data:
             self._replaced.retire(staged)
             since = self._now() if by_person or not self._known else self._known.since
             self._known = _Known(wanted, since)
@@ -322,8 +301,7 @@ class TaskFile:
             if isinstance(error, FileNotFoundError):
                 return False
             raise
-        with contextlib.suppress(FileNotFoundError):
-            self._overlay(wanted.text, _text(target.read_bytes()))
+        self._overlaid.add(wanted.text, _text(swapped_out))
         self._replaced.retire_ours(staged, data)
         return False
 

@@ -29,6 +29,8 @@ _IDENTITY = {
 }
 """Saving must also work where nobody has set user.name."""
 
+_NO_TIME = {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -69,7 +71,10 @@ class Saver:
         if self._registration.detached and head and self._is_loose(head):
             keep = (*keep, head)
         if staged and staged != content:
-            parents.append(_commit(self._registration.common, staged, [head], f"the index of {run}"))
+            # Without a time of its own it is the same commit each time: the same work is saved once.
+            parents.append(
+                _commit(self._registration.common, staged, [head], f"the index of {run}", _NO_TIME)
+            )
         if not (content or any(keep) or self._registration.autostash):
             return Saved("", changes, left_out)
         ref = _store(self._registration.common, run, content, parents, hold=self._hold)
@@ -165,15 +170,13 @@ class Saver:
         index: Path | None = None,
         accept: tuple[int, ...] = (0,),
         stdin: bytes | None = None,
-        env: dict[str, str] | None = None,
     ) -> git.Output:
-        env = {**(env or {}), **({"GIT_INDEX_FILE": str(index)} if index else {})}
         where = self._tree if self._tree.is_dir() else self._registration.common
         return git.run(
             where,
             *self._registration.git_arguments,
             *arguments,
-            env=env,
+            env={"GIT_INDEX_FILE": str(index)} if index else {},
             accept=accept,
             stdin=stdin,
             hold=self._hold,
@@ -239,7 +242,9 @@ def _store(common: Path, run: RunKey, tree: str, parents: Iterable[str], *, hold
         number += 1
 
 
-def _commit(common: Path, tree: str, parents: Iterable[str], what: str) -> str:
+def _commit(
+    common: Path, tree: str, parents: Iterable[str], what: str, times: Mapping[str, str] | None = None
+) -> str:
     arguments = [part for parent in dict.fromkeys(parents) if parent for part in ("-p", parent)]
     command = ("commit-tree", tree, *arguments, "-m", f"orch: {what}")
-    return git.run(common, f"--git-dir={common}", *command, env=_IDENTITY).text
+    return git.run(common, f"--git-dir={common}", *command, env={**_IDENTITY, **(times or {})}).text

@@ -67,7 +67,7 @@ class GitWorktrees:
         self._warn = warn
         self._common = git.common_directory(self._repository)
         self._origin = Origin(self._repository, base, retries=retries)
-        self._list_lock = FileLock(self._common / "orch" / "worktrees.lock")
+        self._list_lock = FileLock(self._common / "orch" / "worktrees.flock")
         self._clearing = Clearing(self._common, runs, hooks=self._hooks, lock=self._list_lock, warn=warn)
 
     def ensure(self, run: RunKey, branch: str, fresh: bool = False) -> Worktree:
@@ -157,7 +157,7 @@ class GitWorktrees:
         return tree
 
     def _lock(self, task: str) -> FileLock:
-        return FileLock(self._common / "orch" / f"{task}.lock")
+        return FileLock(self._common / "orch" / f"{task}.flock")
 
     def _references(self, branch: str, *more: str) -> dict[str, str]:
         here, there = f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"

@@ -31,14 +31,18 @@ def restore(shown: str, kept: str, found: str) -> str:
     """`found`, and if it was made from `shown` where it should have been from `kept`, what it lacks.
 
     `shown` could be read for a moment although `kept` has more of what people typed. A `found` that has
-    none of the lines that `kept` has more, but all that it has less, was made from `shown`.
+    none of the lines that `kept` has more, but all that it has less, and that is closer to `shown`, was
+    made from `shown`.
     """
-    typed = _line_counts(kept) - _line_counts(shown)
-    dropped = _line_counts(shown) - _line_counts(kept)
-    present = _line_counts(found)
-    if not typed or typed & present or dropped - present:
+    was, should, now = (_line_counts(text) for text in (shown, kept, found))
+    more, less = should - was, was - should
+    if not more or more & now or less - now or _distance(now, was) >= _distance(now, should):
         return found
     return merge(shown, kept, found)
+
+
+def _distance(one: Counter[str], other: Counter[str]) -> int:
+    return (one - other).total() + (other - one).total()
 
 
 def _line_counts(text: str) -> Counter[str]:
