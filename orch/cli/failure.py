@@ -3,6 +3,7 @@
 0 done, 1 an expected failure, 2 wrong usage, 3 a bug, 130 ^C, 141 nobody reads the output any more.
 """
 
+import errno
 import os
 import sys
 import time
@@ -19,6 +20,10 @@ INTERRUPTED = 130
 """128 + SIGINT, as a shell says it."""
 CLOSED_PIPE = 141
 """128 + SIGPIPE: what `git log | head -1` ends with."""
+NO_READER = frozenset({errno.EPIPE, errno.EIO})
+"""The other end of the pipe is closed (EPIPE), or the terminal is gone (EIO): nobody is left to be told."""
+OUTPUT_LOST = NO_READER | {errno.ENOSPC, errno.EDQUOT}
+"""What writing to stdout fails with. A full disk behind `> file` is told: that file is not whole."""
 
 
 def report(error: OrchError) -> int:
@@ -27,6 +32,13 @@ def report(error: OrchError) -> int:
     if error.hint:
         print(f"hint: {printable(error.hint)}", file=sys.stderr)
     return FAILED
+
+
+def report_lost_output(error: OSError) -> int:
+    """Tell that the output could not be written, if anybody may be there to read it. Gives the exit code."""
+    if error.errno in NO_READER:
+        return CLOSED_PIPE
+    return report(OrchError(f"the output cannot be written: {error.strerror}"))
 
 
 def warn(message: str) -> None:

@@ -8,7 +8,7 @@ import typer
 
 import orch
 from orch.cli import add, control, demo, diff, finish, logs, project, pulls, run, show, status
-from orch.cli.failure import CLOSED_PIPE, INTERRUPTED, report, report_bug
+from orch.cli.failure import INTERRUPTED, OUTPUT_LOST, report, report_bug, report_lost_output
 from orch.cli.help import GroupedHelp, examples
 from orch.cli.place import Place
 from orch.errors import ConfigError, OrchError
@@ -78,17 +78,19 @@ def main() -> None:
         code = leaving.code
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        code = CLOSED_PIPE
     except OrchError as error:
         code = report(error)
+    except OSError as error:
+        # Adapters tell their own failures as OrchErrors; what names no file was written by us to stdout.
+        lost = error.filename is None and error.errno in OUTPUT_LOST
+        code = report_lost_output(error) if lost else report_bug(error, place.start)
     except Exception as error:  # noqa: BLE001 - the last resort: it is written to a file and told
         code = report_bug(error, place.start)
     try:
         if sys.stdout:  # there is none after `orch status >&-`
             sys.stdout.flush()
-    except BrokenPipeError:
-        # `orch status | head -1`: what is left to be written has no reader, and is no error.
+    except OSError as error:
+        # What is left in the buffer must not be tried once more, with a message, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = CLOSED_PIPE
+        code = code or report_lost_output(error)
     sys.exit(code)

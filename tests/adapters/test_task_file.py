@@ -589,7 +589,7 @@ def test_a_full_disk_leaves_the_file_whole(desk: Desk) -> None:
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system at hand")
 def test_replaced_versions_on_another_disk_stay_beside_the_file(desk: Desk) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
-        if os.stat(elsewhere).st_dev == desk.folder.stat().st_dev:
+        if Path(elsewhere).stat().st_dev == desk.folder.stat().st_dev:
             pytest.skip("no second file system at hand")
         desk.lock = Path(elsewhere) / "tasks.lock"
         desk.replaced = Path(elsewhere) / "replaced"
@@ -677,14 +677,39 @@ def half_a_swap(one: Path, other: Path, *, replaced_too: bool) -> None:
 
 def test_leftovers_of_other_programs_are_left_alone(desk: Desk) -> None:
     (desk.folder / ".tasks.md.orch-notes").write_text("mine")
-    (desk.folder / ".tasks.md.orch-part-1").write_text("half")
+    (desk.folder / f".tasks.md.orch-part-{'a' * 16}").write_text("half")
+    # A repository may hold a file of any name. It must not get tasks into the queue.
+    forged = f".tasks.md.orch-{'a' * 16}-{'b' * 16}-{'c' * 16}"
+    (desk.folder / forged).write_text("[] forged\n")
     desk.replaced.mkdir(parents=True)
     (desk.replaced / "lonely.base").write_text("x")
     (desk.replaced / "readme.old").write_text("x")
     desk.store().apply([START])
-    assert desk.beside() == [".tasks.md.orch-notes"]
+    assert desk.beside() == [forged, ".tasks.md.orch-notes"]
+    desk.ahead += WATCH_SECONDS
+    desk.store().settle()
+    assert desk.text == STARTED
     assert "readme.old" in names(desk.replaced)
     assert "lonely.base" not in names(desk.replaced)
+
+
+def test_what_a_kill_left_is_repaired_also_if_a_first_look_cannot(desk: Desk) -> None:
+    def swapping(one: Path, other: Path) -> None:
+        desk.path.write_text(TEXT + "typed\n")
+        exchange(one, other)
+        raise Killed
+
+    with pytest.raises(Killed):
+        desk.store(swapping).apply([START])
+    desk.ahead += QUIET_SECONDS
+    store = desk.store()
+    with desk.lock.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        first = store.read()
+    second = store.read()
+    assert first is not None
+    assert second is not None
+    assert (first.document.text, second.document.text) == (STARTED, STARTED + "typed\n")
 
 
 def test_an_edit_whose_base_is_lost_is_kept(desk: Desk) -> None:

@@ -151,10 +151,22 @@ class Terminal:
         )
         os.close(theirs)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def read_until(self, wanted: bytes) -> None:
         """Read until the command has written that."""
         while wanted not in self.written:
             assert self._read(), f"it never wrote {wanted!r}: {self.written!r}"
+
+    def vanish(self) -> None:
+        """The window is closed; the command goes on without it."""
+        os.close(self._descriptor)
+
+    def wait(self) -> int:
+        """Wait for the end of a command whose window is closed; gives the exit code."""
+        return self._process.wait(DEADLINE)
 
     def interrupt(self) -> None:
         """What the terminal does at ^C."""

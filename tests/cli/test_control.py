@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import git, ok, orch, running, spawn, status, task, wait_until
+from tests.cli.command import Terminal, git, ok, orch, running, spawn, status, task, wait_until
 
 
 def is_active(shop: Path, name: str) -> bool:
@@ -131,6 +131,19 @@ def test_a_task_whose_line_is_gone_cannot_be_retried(shop: Path) -> None:
     assert "not in tasks.md any more" in done.err
     assert "not in tasks.md any more" in spawn(shop, "stop", "t-1").err
     assert "its line is not in tasks.md any more" in ok(shop, "show", "t-1")
+
+
+def test_a_terminal_that_is_closed_does_not_end_the_work(shop: Path) -> None:
+    ok(shop, "add", "One", "--agent", "slow")
+    terminal = Terminal(shop, "run", "--until-idle")
+    wait_until(lambda: is_active(shop, "t-1"), "the worker works")
+    terminal.vanish()
+    assert status(shop)["coordinator"]["pid"] == terminal.pid
+    ok(shop, "add", "Two")
+    wait_until(lambda: task(shop, "t-2")["status"] == "completed", "the next task is completed")
+    ok(shop, "stop", "t-1")
+    assert terminal.wait() == 141
+    assert not (shop / ".orch/crashes").exists()
 
 
 def test_run_until_idle_logs_lines_and_sums_up(shop: Path) -> None:

@@ -160,6 +160,25 @@ def test_a_reader_that_leaves_is_no_error(shop: Path, arguments: tuple[str, ...]
     assert done.returncode in (1, 141)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [("status", "--json"), ("--help",), ("status",)])
+def test_an_output_that_cannot_be_written_is_an_expected_failure(
+    shop: Path, arguments: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            argv(*arguments),
+            cwd=shop,
+            env=ENVIRONMENT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "orch: the output cannot be written: No space left on device\n"
+
+
 def test_without_any_output_there_is_no_crash(shop: Path) -> None:
     script = f"exec '{sys.executable}' -m orch status >&-"
     done = subprocess.run(

@@ -291,8 +291,10 @@ def test_code_and_comments_are_never_tasks(hidden: str) -> None:
         ),
         (
             "~~~~ x",
-            "the code block opened by ~~~~ is never closed, so the lines below it are read as usual: "
-            "add ~~~~",
+            (
+                "the code block opened by ~~~~ is never closed, "
+                "so the lines below it are read as usual: add ~~~~"
+            ),
         ),
         (
             "<!-- x",

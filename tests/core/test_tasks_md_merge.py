@@ -4,7 +4,7 @@ import pytest
 
 from orch.core.actions import AddTask, SetId, SetMark
 from orch.core.model import PENDING, Mark, Status, Task
-from orch.core.tasks_md import apply, merge, parse
+from orch.core.tasks_md import apply, merge, parse, restore
 
 ACTIVE = Mark(Status.ACTIVE, "w-1a2b3c")
 BASE = "## Pending\n\n[] t-1: one\n[] t-2: two\n  a note\n\n## Active\n\n## Notes\n\nwords\n"
@@ -100,3 +100,37 @@ def test_long_files_that_differ_little_are_quick_to_compare() -> None:
     merged = merge(base, base.replace("t-7: title", "t-7: ours"), base + "[] typed\n")
     assert merged.count("ours") == 1
     assert merged.endswith("[] typed\n")
+
+
+SHOWN = apply(parse(BASE), [START]).text
+KEPT = BASE.replace("words", "words\ntyped")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        # made from what was shown: what was typed comes back
+        (SHOWN, KEPT),
+        (SHOWN + "more\n", KEPT + "more\n"),
+        # made from what should have been shown
+        (KEPT, KEPT),
+        (KEPT + "more\n", KEPT + "more\n"),
+        (apply(parse(KEPT), [START]).text, apply(parse(KEPT), [START]).text),
+        # a person corrected what they had typed
+        (KEPT.replace("typed", "typed better"), KEPT.replace("typed", "typed better")),
+        # something else altogether
+        ("all new\n", "all new\n"),
+    ],
+)
+def test_what_was_made_from_a_version_that_lacked_something_gets_it_back(found: str, expected: str) -> None:
+    assert restore(SHOWN, KEPT, found) == expected
+
+
+def test_a_version_that_lacked_nothing_gives_nothing_back() -> None:
+    assert restore(KEPT, BASE, KEPT) == KEPT
+
+
+def test_what_lacks_more_than_both_is_left_alone() -> None:
+    shown, kept = "a\nb\n", "a\nc\n"
+    assert restore(shown, kept, "d\n") == "d\n"
+    assert restore(shown, kept, "b\nd\n") == "c\nd\n"

@@ -38,6 +38,7 @@ WATCH_SECONDS = 3.0
 take milliseconds."""
 
 _STEM = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}")
+_PART = re.compile(r"part-[0-9a-f]{16}")
 _NOTHING = "0" * 16
 
 
@@ -184,22 +185,27 @@ class Replaced:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(target.parent) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(prefix)]
         for name in names:
-            path = target.with_name(name)
-            stem = _STEM.fullmatch(name.removeprefix(prefix).removesuffix(KEPT))
-            if name.startswith(f"{prefix}part-"):
+            path, rest = target.with_name(name), name.removeprefix(prefix)
+            stem = _STEM.fullmatch(rest.removesuffix(KEPT))
+            if _PART.fullmatch(rest):
                 _discard(path)
-            elif stem:
+            elif stem and self._base(stem[0]).exists():
+                # Without a base it is not ours: a repository may hold a file of any name.
                 with contextlib.suppress(FileNotFoundError):
-                    if path.samefile(target):
-                        # A swap by links was cut short before it did anything.
-                        _discard(path)
-                    elif _digest(path.read_bytes()) == stem[2]:
-                        # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
-                        _discard(path, self._base(stem[0]))
-                    else:
-                        place = self._keep(path, stem[0])
-                        kept += [(place, stem[0])] if place.parent == target.parent else []
+                    place = self._put_away(path, stem, target)
+                    kept += [(place, stem[0])] if place and place.parent == target.parent else []
         return kept
+
+    def _put_away(self, path: Path, stem: re.Match[str], target: Path) -> Path | None:
+        if path.samefile(target):
+            # A swap by links was cut short before it did anything.
+            _discard(path)
+        elif _digest(path.read_bytes()) == stem[2]:
+            # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
+            _discard(path, self._base(stem[0]))
+        else:
+            return self._keep(path, stem[0])
+        return None
 
     def _keep(self, path: Path, stem: str) -> Path:
         """Move a version to where it is watched; an editor that has it open does not notice."""

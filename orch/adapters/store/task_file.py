@@ -86,8 +86,10 @@ class TaskFile:
         self._now = now
         self._exchange = exchange
         self._replaced = Replaced(lock.parent / "replaced", now)
-        self._swept: float | None = None
-        """When replaced versions were last looked after."""
+        self._repaired = False
+        """Whether it was looked what a kill had left."""
+        self._swept = 0.0
+        """When replaced versions were last looked after; seconds since the epoch."""
         self._overlaid = OverlaidVersions()
         self._known: _Known | None = None
         self._looked: float | None = None
@@ -114,7 +116,9 @@ class TaskFile:
                     return None
         known, looked = self._known, self._looked
         # Where it could not be looked at now, its age is what it was at the last look.
-        return Reading(known.document, max(0.0, looked - known.since)) if known and looked else None
+        if known is None or looked is None:
+            return None
+        return Reading(known.document, max(0.0, looked - known.since))
 
     def settle(self) -> float | None:
         """Merge what was typed into replaced versions, as far as it is ready.
@@ -195,17 +199,19 @@ class TaskFile:
 
     def _must_sweep(self) -> bool:
         """Whether it is time to look after replaced versions."""
-        first, now = self._swept is None, self._now()
-        if self._swept is not None and abs(now - self._swept) < PACE_SECONDS:
+        now = self._now()
+        if self._repaired and abs(now - self._swept) < PACE_SECONDS:
             return False
         self._swept = now
-        return first or bool(self._overlaid) or self._replaced.wait() == 0.0
+        return not self._repaired or bool(self._overlaid) or self._replaced.wait() == 0.0
 
     def _sweep(self) -> list[LateEdit]:
         try:
-            return self._replaced.sweep(self._target())
+            edits = self._replaced.sweep(self._target())
         except OSError as error:
             raise self._failure(error) from error
+        self._repaired = True
+        return edits
 
     def _merge_late_edits(self) -> None:
         """Bring what was typed into replaced versions into the file, under the lock."""

@@ -2,7 +2,7 @@
 
 from orch.core.tasks_md.document import Document, parse
 from orch.core.tasks_md.edit import apply
-from orch.core.tasks_md.grammar import render_mark, task_line
+from orch.core.tasks_md.grammar import bullet_text, render_mark, task_line
 from orch.core.tasks_md.merge import merge, restore
 
-__all__ = ["Document", "apply", "merge", "parse", "render_mark", "restore", "task_line"]
+__all__ = ["Document", "apply", "bullet_text", "merge", "parse", "render_mark", "restore", "task_line"]

@@ -16,6 +16,7 @@ from orch.core.tasks_md.grammar import (
     BULLET,
     FIELD,
     HOMES,
+    bullet_text,
     escape_comments,
     is_blank,
     match_task,
@@ -108,7 +109,7 @@ class _Editor:
             if value is None:
                 _remove_field(block, name)
             else:
-                self._set_field(block, name, escape_comments(one_line(value)))
+                self._set_field(block, name, bullet_text(value))
         self._tasks[change.task] = read_task(block.lines, task.line)[0], block
         status = change.mark.status
         if status is Status.COMPLETED and block.section == "Completed":

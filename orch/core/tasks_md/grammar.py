@@ -140,6 +140,11 @@ def escape_comments(text: str) -> str:
     return text.replace("<!--", "&lt;!--").replace("-->", "--&gt;")
 
 
+def bullet_text(value: str) -> str:
+    """How the value of one of orch's bullets stands in the file, and is read back from it."""
+    return escape_comments(one_line(value))
+
+
 # --- tags ------------------------------------------------------------------------------------------
 
 

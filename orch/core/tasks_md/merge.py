@@ -28,7 +28,7 @@ def merge(base: str, ours: str, theirs: str) -> str:
 
 
 def restore(shown: str, kept: str, found: str) -> str:
-    """`found`, and if it was made from `shown` where it should have been from `kept`, what it lacks.
+    """`found`, or `kept` with what is new in `found` if that was made from `shown`.
 
     `shown` could be read for a moment although `kept` has more of what people typed. A `found` that has
     none of the lines that `kept` has more, but all that it has less, and that is closer to `shown`, was
