@@ -1,6 +1,7 @@
 """`orch run`: the coordinator, in the foreground."""
 
 import logging
+import math
 import sys
 import time
 from contextlib import nullcontext
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 log = logging.getLogger(__name__)
+REFRESH_SECONDS = 1.0
+"""What the workers are doing is drawn this often."""
 HINTS = {
     "leave": "^C ends orch, its workers go on",
     "finish": "^C ends orch once its workers are done",
@@ -72,14 +75,15 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
 
     screen = None if plain else _make_screen(project)
     with keep_journal(project.config.project.log_file, plain=plain), screen or nullcontext():
-        wiring.build(project, on_snapshot=keep).run(until_idle=until_idle)
-    if not last:
-        return
+        refresh = math.inf if plain else REFRESH_SECONDS
+        code = wiring.build(project, on_snapshot=keep, refresh=refresh).run(until_idle=until_idle)
     if until_idle and not last[0].draining:
         typer.echo(_sum_up(last[0], time.time() - began))
     left = sorted(name for name, run in last[0].runs.items() if run.live)
     if left:
         typer.echo(f"{', '.join(left)}: left to the next orch run, which takes up what is there")
+    if code:
+        raise typer.Exit(code)
 
 
 def _make_screen(project: "Project") -> "Screen":
