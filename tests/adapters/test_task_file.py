@@ -175,15 +175,23 @@ def test_an_edit_of_the_same_size_in_the_same_instant_is_seen(desk: Desk) -> Non
 
 
 def test_an_old_file_is_not_read_again(desk: Desk) -> None:
-    old = time.time() - 3600
-    os.utime(desk.path, (old, old))
+    desk.ahead = 60.0
     store = desk.store()
     first = store.read()
-    desk.path.chmod(0o600)
+    descriptors = len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+    desk.ahead = 120.0
     second = store.read()
     assert first is not None
     assert second is not None
     assert first.document is second.document
+    assert second.age >= first.age + 60.0
+    desk.path.chmod(0o600)
+    third = store.read()
+    assert third is not None
+    assert third.document is first.document
+    assert third.age >= second.age
+    if descriptors:
+        assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
 
 
 def test_the_age_of_a_version_that_was_moved_in_counts_from_now(desk: Desk) -> None:

@@ -184,7 +184,8 @@ class Replaced:
         names = []
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(target.parent) as entries:
             names = [entry.name for entry in entries if entry.name.startswith(prefix)]
-        for name in names:
+        # What a swap by links kept comes first: it shares its base with the version staged for that swap.
+        for name in sorted(names, key=lambda name: not name.endswith(KEPT)):
             path, rest = target.with_name(name), name.removeprefix(prefix)
             stem = _STEM.fullmatch(rest.removesuffix(KEPT))
             if _PART.fullmatch(rest):

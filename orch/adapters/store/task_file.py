@@ -172,7 +172,7 @@ class TaskFile:
             data = file.read()
         text = data.decode("utf-8", "surrogateescape")
         known, now, changed = self._known, self._now(), max(status.st_mtime, status.st_ctime)
-        settled = time.time() - changed > _COARSE_SECONDS
+        settled = now - changed > _COARSE_SECONDS
         if known and known.document.text == text:
             known = replace(known, stamp=_stamp(status) if settled else ())
         else:
