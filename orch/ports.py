@@ -4,6 +4,7 @@ Every method may raise `TransientError` (try again later) or `PermanentError` (d
 each lives in `tests/fakes/`, typed against it, and passes the contract suite of the real adapter.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,8 @@ class Reading:
     document: Document
     age: float
     """Seconds for which the file has not changed."""
+    again: float = math.inf
+    """Seconds after which it has to be read again, although no change of the file will tell."""
 
 
 class TaskStore(Protocol):
@@ -86,11 +89,11 @@ class RunStore(Protocol):
     def finish(self, run: RunKey, outcome: Outcome) -> None:
         """Write outcome.json, and fence the run: a launcher that comes late finds run.json taken."""
 
-    def history(self, task: str) -> Sequence[Run]:
-        """Every attempt of a task that is still kept, oldest first."""
-
     def directory(self, run: RunKey) -> Path:
         """Where the files of a run lie. Raises PermanentError for an id that is not well-formed."""
+
+    def prune(self, keep_days: float, now: float) -> Sequence[RunKey]:
+        """Remove runs that ended more than `keep_days` ago, never the latest of a task; gives those."""
 
 
 class RequestStore(Protocol):
@@ -170,7 +173,7 @@ class Executor(Protocol):
     def start(self, run: RunKey, command: Command, worktree: Path, prompt: str) -> None:
         """Write prompt.md and start a worker. A run that was ever started starts nothing.
 
-        Returns once the launcher is on its way. Raises TransientError where it cannot be.
+        Returns once the launcher has published itself. Raises TransientError where it cannot be started.
         """
 
     def probe(self, run: RunKey) -> Probe:
@@ -181,7 +184,10 @@ class Executor(Protocol):
         """
 
     def end(self, run: RunKey) -> None:
-        """Have the worker's tree ended: SIGTERM, the grace, SIGKILL. Does not wait."""
+        """Have the worker's tree ended: SIGTERM, the grace, SIGKILL. Does not wait.
+
+        A verify command of the run that is under way is ended too: its check is then not ok.
+        """
 
     def sweep(self, run: RunKey) -> None:
         """End every process that carries the run's id, and wait until they are gone."""

@@ -30,6 +30,7 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
 from orch.core.decide import decide
+from orch.core.metrics import assess
 from orch.core.state import Look, Snapshot
 from orch.errors import OrchError
 from orch.ports import Agent, Executor, Finding, Ports
@@ -95,8 +96,10 @@ def look(project: Project) -> Snapshot:
     ports = project.ports
     policy = project.config.policy()
     state = recover(ports, policy)
-    # What a coordinator would conclude, if it could launch nothing. What it would do is not done.
-    state = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
+    # What a coordinator would conclude if it could launch nothing. What it would do is not done, and
+    # what it would count and announce has not happened.
+    concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
+    state = concluded.evolve(metrics=state.metrics, paused=state.paused, health=assess(state.metrics))
     return make_snapshot(ports, state, policy, pid=pid, started_at=_started_at(project) if pid else 0.0)
 
 
@@ -205,8 +208,6 @@ def _remove(ports: Ports, task: str, path: Path) -> str:
 
 def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
     path, settings = project.config.project, project.config
-    executor.limits = _limits(settings)
-    executor.verify = _verify(settings)
     ports = _make_ports(project, executor)
     ports.prompts.check()
     for folder in (path.runs, path.requests):
@@ -215,6 +216,9 @@ def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
         # Each kill -9 in the middle of a write leaves one small file.
         atomic.discard_leftovers(folder)
     exclude(project.root, _excluded(settings))
+    # Last: settings that are refused must not be half in force.
+    executor.limits = _limits(settings)
+    executor.verify = _verify(settings)
     return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
 
 

@@ -1,33 +1,23 @@
 """What `orch doctor` looks at: one function for each thing that can be wrong."""
 
 import os
-import re
-import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from orch.adapters import git
 from orch.adapters.machine import SystemMachine
 from orch.adapters.prompts import TemplatePrompts
 from orch.config import Config
-from orch.errors import ConfigError
+from orch.errors import ConfigError, OrchError
 from orch.ports import Agent, Finding, TaskStore
-
-OLDEST_GIT = (2, 38)
-"""The first with `git merge-tree --write-tree`, which `orch merge` uses."""
-GIT_SECONDS = 10.0
 
 
 def check_git() -> Finding:
     """Whether git is there and new enough."""
-    if shutil.which("git") is None:
-        return Finding(ok=False, what="git is not installed", do="install git 2.38 or newer")
-    said = subprocess.run(
-        ["git", "version"], capture_output=True, text=True, timeout=GIT_SECONDS, check=False
-    ).stdout.strip()
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
-        return Finding(ok=False, what=f"{said or 'git'} is too old", do="install git 2.38 or newer")
+    try:
+        said = git.check_version(Path("/"))
+    except OrchError as error:
+        return Finding(ok=False, what=error.message, do=error.hint)
     return Finding(ok=True, what=said)
 
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from orch.adapters.redaction import redact
+from orch.config.environment import INHERITED_FROM_GIT
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
+
+OLDEST = (2, 38)
+"""The first with `git merge-tree --write-tree`, by which pull requests are merged without a server."""
+
+_INSTALL = f"install git {OLDEST[0]}.{OLDEST[1]} or newer"
 
 TIMEOUT_SECONDS = 60.0
 """For calls that only touch this repository."""
@@ -27,28 +34,6 @@ CHECKOUT_SECONDS = 900.0
 
 GRACE_SECONDS = 2.0
 """A call over its time gets SIGTERM first, so that git removes its lock files, and this long for it."""
-
-_LOCAL = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_LITERAL_PATHSPECS",
-    "GIT_NAMESPACE",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_QUARANTINE_PATH",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-)
-"""What `git rev-parse --local-env-vars` names, and what else changes which repository is meant."""
 
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
@@ -99,7 +84,6 @@ _HINTS = (
     (re.compile(r"No space left|Disk quota"), "free some disk space"),
 )
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s'\"]+@")
 _SAID_LENGTH = 4000
 _SHOWN_LENGTH = 300
 
@@ -146,7 +130,7 @@ def run(
     """
     settings = _SETTINGS if hooks else (*_SETTINGS, "core.hooksPath=/dev/null")
     env = {**_ENVIRONMENT, **(env or {})}
-    unset = [part for name in _LOCAL if name not in env for part in ("-u", name)]
+    unset = [part for name in sorted(INHERITED_FROM_GIT.difference(env)) for part in ("-u", name)]
     flags = [part for setting in settings for part in ("-c", setting)]
     process = _start(where, ["env", *unset, "git", *flags, *arguments], env, stdin is not None, hold)
     name = f"git {arguments[0]}" if not arguments[0].startswith("-") else "git"
@@ -171,7 +155,7 @@ def failure(name: str, where: Path, output: Output) -> OrchError:
     said = said if len(said) <= _SHOWN_LENGTH else "..." + said[3 - _SHOWN_LENGTH :]
     message = f"{name} failed in {where}: {said}"
     if output.code == 127:
-        return ConfigError("git was not found on PATH", hint="install git 2.30 or newer")
+        return ConfigError("git was not found on PATH", hint=_INSTALL)
     if output.code < 0:
         return TransientError(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
     if _TRANSIENT.search(output.said) and not _NAME_TAKEN.search(output.said):
@@ -180,12 +164,23 @@ def failure(name: str, where: Path, output: Output) -> OrchError:
 
 
 def one_line(said: bytes) -> str:
-    """The last words of an error stream as one line, without passwords in URLs."""
+    """The last words of an error stream as one line, without secrets."""
     text = said.decode("utf-8", "replace")
     lines = [" ".join(line.split()) for line in text.splitlines()]
     wanted = [line for line in lines if line and not line.startswith("hint:")]
-    line = _CREDENTIALS.sub("***@", "; ".join(wanted))
-    return line[-_SAID_LENGTH:]
+    return redact("; ".join(wanted))[-_SAID_LENGTH:]
+
+
+def check_version(where: Path) -> str:
+    """What git calls itself, `git version 2.39.5`; `where` is any folder.
+
+    Raises ConfigError where git is missing or too old.
+    """
+    said = run(where, "version").text
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < OLDEST:
+        raise ConfigError(f"{said or 'git'} is too old", hint=_INSTALL)
+    return said
 
 
 def common_directory(repository: Path) -> Path:
@@ -227,7 +222,7 @@ def _start(
         # Importing GitPython costs 80 ms and raises ImportError where git is missing.
         from git.cmd import Git
     except ImportError:
-        raise ConfigError("git was not found on PATH", hint="install git 2.30 or newer") from None
+        raise ConfigError("git was not found on PATH", hint=_INSTALL) from None
     if not where.is_dir():
         raise ConfigError(f"{where} is not a folder")
     try:

@@ -1,5 +1,6 @@
 """`orch demo`: the main job on a sample repository, in a temporary folder, without any network."""
 
+import shlex
 import shutil
 import sys
 import tempfile
@@ -33,10 +34,10 @@ def demo(
     try:
         work(open_project(shop), plain=plain or not sys.stdout.isatty(), until_idle=True)
     finally:
-        if not keep:
+        if keep:
+            typer.echo(_farewell(folder, shop, _own_name()))
+        else:
             shutil.rmtree(folder)
-    if keep:
-        typer.echo(_farewell(folder, shop, _own_name()))
 
 
 def _farewell(folder: Path, shop: Path, orch: str) -> str:
@@ -46,7 +47,7 @@ Everything lies in {folder}:
   origin.git/   where the branches were pushed
   agent.sh      the script that played the agent
 Try next:
-  cd {shop}
+  cd {shlex.quote(str(shop))}
   cat tasks.md            the queue, with the results written back
   {orch} status
   {orch} show t-4         the task that failed once
@@ -57,8 +58,8 @@ Try next:
 
 
 def _own_name() -> str:
-    """How a person can call this very orch."""
+    """How a person can call this very orch: words for a shell."""
     if shutil.which("orch"):
         return "orch"
     beside = Path(sys.executable).with_name("orch")
-    return str(beside) if beside.is_file() else f"{sys.executable} -m orch"
+    return shlex.quote(str(beside)) if beside.is_file() else f"{shlex.quote(sys.executable)} -m orch"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from orch.cli.reference import shorten
-from orch.core.model import PullRequest, Run, Task
+from orch.core.model import Run, Task
 from orch.dashboard.digest import find_pull
 from orch.dashboard.plain import printable, span
 
@@ -44,15 +44,13 @@ def describe(project: "Project", name: str, line: Task | None, history: Sequence
     if tree.is_dir():
         yield _pair("Worktree", shorten(tree, project.root))
     pull = next((found for run in reversed(history) if (found := find_pull(run))), None)
+    # A run keeps what it saw at its end; a merge after that is written under the task's line.
+    state = "merged" if line and "Merged" in line.fields else (pull.state if pull else "")
     if pull:
-        yield _pair("Pull", _describe_pull(pull))
+        yield _pair("Pull", f"#{pull.number} {state} {pull.url}")
     for run in history:
         yield from _describe_run(project, run)
-    yield from _advise(name, last, history)
-
-
-def _describe_pull(pull: PullRequest) -> str:
-    return f"#{pull.number} {pull.state} {pull.url}"
+    yield from _advise(name, history, mergeable=state == "open" and not last.live)
 
 
 def _describe_run(project: "Project", run: Run) -> Iterator[str]:
@@ -100,7 +98,7 @@ def _describe_exit(run: Run) -> str:
     return ", ".join(words)
 
 
-def _advise(name: str, last: Run, history: Sequence[Run]) -> Iterator[str]:
+def _advise(name: str, history: Sequence[Run], *, mergeable: bool) -> Iterator[str]:
     yield ""
     yield f"orch logs {name}    what it printed"
     yield f"orch diff {name}    what it changed"
@@ -108,7 +106,7 @@ def _advise(name: str, last: Run, history: Sequence[Run]) -> Iterator[str]:
     if saved:
         yield f"git show {saved[-1]}    its uncommitted work, saved"
         yield f"git branch {name}-saved {saved[-1]}    get it back as a branch"
-    if not last.live and find_pull(last):
+    if mergeable:
         yield f"orch merge {name}    take it"
 
 

@@ -52,6 +52,7 @@ def diff(context: typer.Context, task: TaskName) -> None:
 def _find_start(project: "Project", tip: str, pull: "PullRequest | None") -> str:
     """The commit where the branch left the base branch, here or at origin, before it was merged."""
     from orch import wiring
+    from orch.core.rules.complete import ABBREVIATION
 
     merged = _first_commit(project.root, f"{pull.merged_commit}^1" if pull and pull.merged_commit else "")
     base = wiring.base_branch(project)
@@ -62,7 +63,9 @@ def _find_start(project: "Project", tip: str, pull: "PullRequest | None") -> str
     # With several others git looks for the best ancestor that the branch shares with any of them.
     start = _ask_git(project.root, "merge-base", tip, *others).strip()
     if not start:
-        raise ConfigError(f"the branch has nothing in common with {base}", hint=f"git log {tip[:7]}")
+        raise ConfigError(
+            f"the branch has nothing in common with {base}", hint=f"git log {tip[:ABBREVIATION]}"
+        )
     return start
 
 

@@ -14,7 +14,6 @@ from orch.dashboard.plain import printable
 from orch.errors import OrchError
 
 FAILED = 1
-USAGE = 2
 BUG = 3
 INTERRUPTED = 130
 """128 + SIGINT, as a shell says it."""
@@ -70,6 +69,7 @@ def report_bug(error: BaseException, start: Path) -> int:
 
 
 def _crash_folder(start: Path) -> Path:
+    # No settings: they may be what is broken.
     root = find_root(start)
     if root is None or not (root / ".orch").is_dir():
         raise FileNotFoundError(start)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from orch.wiring import Project
 
 app = typer.Typer()
-ABBREVIATION = 7
-"""Hex digits of a commit in tasks.md."""
 
 
 @app.command(rich_help_panel=texts.WORK, epilog=texts.examples("orch diff 471", "orch merge 471"))
@@ -27,6 +25,7 @@ def merge(context: typer.Context, task: TaskName) -> None:
     On a conflict nothing is changed, and the exit code is 1. Doing it twice is doing it once.
     """
     from orch.core.model import Status
+    from orch.core.rules.complete import ABBREVIATION
 
     place: Place = context.obj
     project = place.open()
@@ -54,6 +53,7 @@ def _record(project: "Project", line: "Task | None", pull: "PullRequest") -> Non
     """Write `- Merged:` under the task, unless it stands there."""
     from orch.core.actions import SetMark
     from orch.core.model import Status
+    from orch.core.rules.complete import ABBREVIATION
 
     if line is None or line.mark.status is not Status.COMPLETED or "Merged" in line.fields:
         return

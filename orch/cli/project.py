@@ -56,9 +56,20 @@ def doctor(context: typer.Context) -> None:
 
 @config.command(epilog=texts.examples("orch config check"))
 def check(context: typer.Context) -> None:
-    """Read config.toml and say what is wrong with it, or that nothing is."""
+    """Say everything that is wrong with config.toml, a line each, or that nothing is.
+
+    Each line names the file, the line and the key. Exit code 1 if there is any.
+    """
+    from orch.config import CONFIG_NAME
+    from orch.config import check as find_problems
+
     place: Place = context.obj
-    project = place.open()
-    file = project.config.project.config_file
-    found = "is fine" if file.is_file() else "does not exist: every setting has its default"
-    typer.echo(f"{file} {found}")
+    file = place.root / CONFIG_NAME
+    problems = find_problems(place.root)
+    if not file.exists():
+        typer.echo(printable(f"there is no {file}: every setting has its default"))
+    for problem in problems:
+        typer.echo(printable(problem))
+    if problems:
+        raise typer.Exit(FAILED)
+    typer.echo("ok")

@@ -43,6 +43,8 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one pull request with its text."""
+    from orch.core.rules.complete import ABBREVIATION
+
     place: Place = context.obj
     project = place.open()
     found = {str(pull.number): pull for pull in project.ports.forge.pulls()}
@@ -57,8 +59,8 @@ def show(
         return
     typer.echo(typer.style(f"#{pull.number}  {printable(pull.title)}", bold=True))
     base = f" into {pull.base}" if pull.base else ""
-    merged = f" as {pull.merged_commit[:7]}" if pull.merged_commit else ""
-    typer.echo(printable(f"{pull.state}{merged}: {pull.branch} ({pull.head[:7]}){base}"))
+    merged = f" as {pull.merged_commit[:ABBREVIATION]}" if pull.merged_commit else ""
+    typer.echo(printable(f"{pull.state}{merged}: {pull.branch} ({pull.head[:ABBREVIATION]}){base}"))
     typer.echo(f"{printable(pull.url)}\n")
     for line in pull.body.splitlines():
         typer.echo(printable(line))

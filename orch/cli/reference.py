@@ -9,6 +9,7 @@ import typer
 
 from orch.cli.place import Place
 from orch.core import names
+from orch.dashboard.plain import printable
 from orch.errors import ConfigError, OrchError
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 """Names that an error message offers."""
+DESCRIBED = 60
+"""Characters of a title beside an id: more would be broken into lines, which fish takes for other ids."""
+HARMLESS = str.maketrans("\\[]", "/()")
+"""Typer reads [words] as markup, and zsh would run the $(...) after a backslash that a title holds."""
 
 
 def complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
@@ -28,7 +33,12 @@ def complete(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     except OrchError:
         return []
     tasks = reading.document.tasks.values() if reading else ()
-    return [(task.id, task.title) for task in tasks if task.id.startswith(incomplete)]
+    return [(task.id, _describe(task.title)) for task in tasks if task.id.startswith(incomplete)]
+
+
+def _describe(title: str) -> str:
+    """A title that neither a terminal nor a shell takes for anything but text."""
+    return printable(title)[:DESCRIBED].translate(HARMLESS)
 
 
 TaskName = Annotated[

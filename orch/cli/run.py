@@ -49,8 +49,9 @@ def run(
     """Work on the queue.
 
     ^C (or SIGTERM) launches nothing more and ends orch; what becomes of live workers is [coordinator]
-    drain, and by default they go on and the next `orch run` takes them up again. A second ^C stops
-    the workers. SIGUSR1 pauses and resumes, SIGHUP reads config.toml again.
+    drain, and by default they go on and the next `orch run` takes them up again. Where orch waits for
+    them, a second ^C stops them and a third one ends orch at once. The exit code is 130 after ^C, 0
+    after SIGTERM. SIGUSR1 pauses and resumes, SIGHUP reads config.toml again.
     """
     place: Place = context.obj
     project = place.open(log.warning)
@@ -60,7 +61,7 @@ def run(
 def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
     """Run a coordinator to its end, with a live dashboard or with log lines; then sum up.
 
-    Raises ConfigError where another coordinator holds the project.
+    Raises typer.Exit with 130 where ^C ended it, ConfigError where another coordinator holds the project.
     """
     from orch import wiring
     from orch.cli.journal import keep_journal
@@ -79,9 +80,10 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
         code = wiring.build(project, on_snapshot=keep, refresh=refresh).run(until_idle=until_idle)
     if until_idle and not last[0].draining:
         typer.echo(_sum_up(last[0], time.time() - began))
-    left = sorted(name for name, run in last[0].runs.items() if run.live)
-    if left:
-        typer.echo(f"{', '.join(left)}: left to the next orch run, which takes up what is there")
+    if last[0].live:
+        typer.echo(
+            f"{', '.join(sorted(last[0].live))}: left to the next orch run, which takes up what is there"
+        )
     if code:
         raise typer.Exit(code)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 app = typer.Typer()
 LOOK_SECONDS = 1.0
 """How often `--watch` looks."""
+REST_SHARE = 9
+"""It rests so many times longer than a look took: thousands of runs are no load for a small machine."""
 
 
 @app.command(
@@ -61,12 +63,13 @@ def _draw(project: "Project") -> None:
     from rich.console import Console
 
     from orch import wiring
+    from orch.dashboard.digest import make_digest
     from orch.dashboard.view import View
 
     console = Console()
     # One row is left for the prompt that follows.
     height = console.size.height - 1 if console.is_terminal else None
-    console.print(View(wiring.look(project), time.time(), project.root.name, height))
+    console.print(View(make_digest(wiring.look(project)), time.time(), project.root.name, height))
 
 
 def _watch(project: "Project") -> None:
@@ -79,5 +82,11 @@ def _watch(project: "Project") -> None:
         raise ConfigError("--watch needs a terminal", hint="orch status, or orch status --json")
     with Screen(Console(), project.root.name, hint="^C leaves") as screen:
         while True:
+            began = time.monotonic()
             screen.show(wiring.look(project))
-            time.sleep(LOOK_SECONDS)
+            time.sleep(rest_after(time.monotonic() - began))
+
+
+def rest_after(took: float) -> float:
+    """Seconds until `--watch` looks again, after a look that took `took` seconds."""
+    return max(LOOK_SECONDS, REST_SHARE * took)

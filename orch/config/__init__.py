@@ -2,7 +2,7 @@
 
 from orch.config.config import Config
 from orch.config.environment import clean_environment
-from orch.config.project import Project
+from orch.config.project import CONFIG_NAME, Project
 from orch.config.reading import check, check_text, load
 from orch.config.settings import (
     AgentChoice,
@@ -20,6 +20,7 @@ from orch.config.settings import (
 from orch.config.templates import DEFAULT_CONFIG, DEFAULT_TASKS
 
 __all__ = [
+    "CONFIG_NAME",
     "DEFAULT_CONFIG",
     "DEFAULT_TASKS",
     "AgentChoice",

@@ -6,7 +6,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """The project root and every path that orch uses under it. Nothing here touches the disk."""
+    """The project root and every path that orch uses under it. Nothing here touches the disk.
+
+    All but the folder of crash files: that one has to be found while config.toml cannot be read.
+    """
 
     root: Path
     """The repository that orch works for: absolute, symbolic links resolved."""
@@ -44,11 +47,6 @@ class Project:
     def pulls(self) -> Path:
         """The pull requests of the local forge."""
         return self.directory / "pulls"
-
-    @property
-    def crashes(self) -> Path:
-        """Tracebacks of bugs."""
-        return self.directory / "crashes"
 
     @property
     def metrics_file(self) -> Path:

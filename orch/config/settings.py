@@ -190,7 +190,8 @@ class RetrySettings(Settings):
     factor: Annotated[float, Meta(ge=1, le=100)] = 2.0
     """Each further wait is this many times longer."""
     max_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 120.0
-    """No wait is longer than this."""
+    """No wait is longer than this. Each is spread by up to a quarter downwards, so that tasks that failed
+    together are not all tried again together."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""

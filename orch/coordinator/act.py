@@ -13,6 +13,7 @@ from orch.core.actions import (
     Inspect,
     MakeRun,
     Poll,
+    Prune,
     Publish,
     Remove,
     Result,
@@ -75,6 +76,8 @@ def _perform(ports: Ports, action: Action) -> object:
             return ports.worktrees.remove(task)
         case Poll():
             return tuple(ports.forge.pulls())
+        case Prune(keep_days, now):
+            return tuple(ports.runs.prune(keep_days, now))
         case _:
             _perform_silently(ports, action)
             return None

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from orch.core.actions import Action, Failure, Result, Verify
@@ -32,6 +32,15 @@ def perform(action: Action, work: Work) -> Result:
         return Result(action, failure=Failure(f"{type(error).__name__}: {error} (a bug in orch)"))
 
 
+def start_thread(name: str, target: Callable[..., None], *arguments: str) -> bool:
+    """Start a daemon thread; whether the system had one to give."""
+    try:
+        threading.Thread(target=target, args=arguments, daemon=True, name=name).start()
+    except RuntimeError:
+        return False
+    return True
+
+
 class Background:
     """Runs actions on daemon threads, those of one task one after the other.
 
@@ -39,47 +48,77 @@ class Background:
     threads do not. An action that is under way or queued already is not started twice.
     """
 
-    def __init__(self, post: Callable[[Result], None]) -> None:
+    def __init__(
+        self, post: Callable[[Result], None], *, start_thread: Callable[..., bool] = start_thread
+    ) -> None:
+        """`post` gets the results, on the threads; `start_thread` is for systems that have no more."""
         self._post = post
+        self._start_thread = start_thread
         self._changed = threading.Condition()
         self._queues: dict[str, deque[tuple[Action, Work]]] = {}
         """By task. The first entry of a queue is under way or waits for a thread."""
         self._ready: deque[str] = deque()
         self._idle = 0
         self._threads = 0
+        self._open: Counter[str] = Counter()
+        """By task: what is under way, queued, or done but not yet posted."""
 
     @property
     def pending(self) -> int:
-        """How many actions are under way or queued."""
+        """How many actions on tasks have not been posted yet; the general ones, such as Poll, do not count.
+
+        Whoever sees 0 has all results.
+        """
         with self._changed:
-            return sum(len(queue) for queue in self._queues.values())
+            return self._open.total() - self._open[""]
 
     def submit(self, task: str, action: Action, work: Work) -> None:
-        """Have `work` done for `action` after whatever is under way for `task`."""
+        """Have `work` done for `action` after whatever is under way for `task`.
+
+        What belongs to no task has the task ''.
+        """
         with self._changed:
             queue = self._queues.setdefault(task, deque())
             if any(known == action for known, _ in queue):
                 return
             queue.append((action, work))
+            self._open[task] += 1
             if len(queue) == 1:
                 self._schedule(task)
 
     def wait_until_idle(self, timeout: float) -> bool:
         """Wait for everything under way, at most `timeout` seconds; whether it came to an end."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queues, timeout)
+            return self._changed.wait_for(lambda: not self._open.total(), timeout)
 
     def _schedule(self, task: str) -> None:
         """Give the task's first action to a thread. The lock is held."""
         if isinstance(self._queues[task][0][0], Verify):
             # It may take many minutes: it must not keep git from the others.
-            threading.Thread(target=self._serve_one, args=(task,), daemon=True, name=f"verify-{task}").start()
+            if not self._start_thread(f"verify-{task}", self._serve_one, task):
+                self._fail(task)
             return
         self._ready.append(task)
-        if not self._idle and self._threads < THREADS:
-            self._threads += 1
-            name = f"background-{self._threads}"
-            threading.Thread(target=self._serve, daemon=True, name=name).start()
+        if len(self._ready) > self._idle and self._threads < THREADS:
+            if self._start_thread(f"background-{self._threads + 1}", self._serve):
+                self._threads += 1
+            elif not self._threads:
+                self._ready.pop()
+                self._fail(task)
+                return
+        self._changed.notify_all()
+
+    def _fail(self, task: str) -> None:
+        """Give up the actions of a task for which no thread can be had. The lock is held."""
+        for action, _ in self._queues.pop(task):
+            self._post(Result(action, failure=Failure("the system gives orch no more threads")))
+            self._forget(task)
+
+    def _forget(self, task: str) -> None:
+        """An action of the task is done and posted. The lock is held."""
+        self._open[task] -= 1
+        if not self._open[task]:
+            del self._open[task]
         self._changed.notify_all()
 
     def _serve(self) -> None:
@@ -103,5 +142,6 @@ class Background:
                 self._schedule(task)
             else:
                 del self._queues[task]
-                self._changed.notify_all()
         self._post(result)
+        with self._changed:
+            self._forget(task)

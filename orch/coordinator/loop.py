@@ -14,9 +14,9 @@ from orch.coordinator.background import Background
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
-from orch.core.decide import decide, is_drained, is_idle, unstartable
-from orch.core.metrics import Metrics
-from orch.core.model import OutcomeKind, Phase, Policy
+from orch.core.decide import decide, is_drained, is_idle
+from orch.core.metrics import Health, Metrics, assess
+from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError, PermanentError
@@ -64,12 +64,16 @@ def recover(ports: Ports, policy: Policy) -> State:
             trees[name] = now
         elif policy.keep_failed_seconds is not None:
             trees[name] = outcome.ended_at + policy.keep_failed_seconds
+    metrics = ports.metrics.read() or Metrics()
+    found = assess(metrics)
     return State(
         runs=runs,
         live=frozenset(name for name, run in runs.items() if run.live),
         trees=trees,
         paused=ports.requests.paused(),
-        metrics=ports.metrics.read() or Metrics(),
+        metrics=metrics,
+        # What was acted on before is not acted on again because of a restart.
+        alarm=found if found in (Health.DEGRADED, Health.CRITICAL) else Health.OK,
     )
 
 
@@ -114,6 +118,8 @@ class Coordinator:
         self._background = Background(mailbox.post)
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
+        self._launches = True
+        self._complaint = ""
 
     def run(self, *, until_idle: bool = False) -> int:
         """Work on the queue until drained, or until idle. Gives the exit code: 0, or 130 after ^C.
@@ -121,42 +127,44 @@ class Coordinator:
         Raises ConfigError where another coordinator holds the lock, and PermanentError where idle
         means that tasks are left whose agent cannot be started.
         """
-        state = self._loop(lambda state: until_idle and is_idle(state, self._setup.policy))
-        left = unstartable(state, self._setup.policy)
-        if left and not state.draining:
-            name, problem = next(iter(left.items()))
-            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        state = self._loop(lambda state: until_idle and is_idle(state))
+        if state.unstartable and not state.draining:
+            name, problem = next(iter(state.unstartable.items()))
+            more = f" and {len(state.unstartable) - 1} more" if len(state.unstartable) > 1 else ""
             raise PermanentError(f"{name}{more} could not be started: {problem}")
         return 128 + signal.SIGINT if self._interrupted else 0
 
     def finish_stops(self, tasks: Collection[str]) -> None:
         """Carry out the stops that were asked for while no coordinator ran, and launch nothing."""
-        self._setup = replace(self._setup, policy=self._setup.policy.evolve(max_concurrent_workers=0))
+        self._launches = False
         self._loop(lambda state: _are_stopped(state, tasks))
 
     def _loop(self, done: Callable[[State], bool]) -> State:
         # Handlers first: whoever reads the pid may send a signal at once.
         with self._mailbox, self._presence:
             self._watch()
-            state = recover(self._setup.ports, self._setup.policy)
+            state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
-                before, setup = state, self._setup
-                state, wake_at = tick(
-                    setup.ports, state, wakes, setup.policy, self._background, self._mailbox.post
-                )
+                before, ports, policy = state, self._setup.ports, self._policy
+                state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
                 self._show(before, state)
                 if not self._mailbox.waiting and not self._background.pending and done(state):
                     break
-                if is_drained(state, setup.policy):
+                if is_drained(state, policy):
                     self._leave()
                     break
-                timeout = wake_at - setup.ports.clock.now()
+                timeout = wake_at - ports.clock.now()
                 wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
             return state
+
+    @property
+    def _policy(self) -> Policy:
+        policy = self._setup.policy
+        return policy if self._launches else policy.evolve(max_concurrent_workers=0)
 
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)
@@ -179,10 +187,14 @@ class Coordinator:
         snapshot = make_snapshot(
             ports, state, self._setup.policy, pid=os.getpid(), started_at=self._started_at
         )
+        complaint = ""
         try:
             record(ports, before, state, snapshot)
         except (OrchError, OSError) as error:
-            log.warning("metrics.json was not written: %s", error)
+            complaint = f"metrics.json was not written: {error}"
+        if complaint and complaint != self._complaint:
+            log.warning(complaint)
+        self._complaint = complaint
         if self._on_snapshot is not None:
             self._on_snapshot(snapshot)
 
@@ -193,6 +205,6 @@ class Coordinator:
 
 
 def _are_stopped(state: State, tasks: Collection[str]) -> bool:
-    if state.requests:
+    if any(isinstance(request, StopRequest) for request in state.requests):
         return False
     return not any(name in state.live or name in state.plan.active for name in tasks)

@@ -3,6 +3,7 @@
 import selectors
 import signal
 import socket
+import time
 from collections import deque
 from collections.abc import Collection
 from pathlib import Path
@@ -70,29 +71,41 @@ class Mailbox:
 
     def watch(self, files: Collection[Path], folders: Collection[Path]) -> None:
         """Wake up when one of `files` is saved, or when anything appears in one of `folders`."""
-        if self._watcher is None:
-            self.watch_with(best_watcher())
-        if self._watcher is not None:
-            self._watcher.watch(files, folders)
+        watcher = self._watcher or best_watcher()
+        try:
+            watcher.watch(files, folders)
+        except OSError:
+            # The limit of watches of this user is reached, or a folder cannot be watched: looking at
+            # the files does as well.
+            if watcher is not self._watcher:
+                watcher.close()
+            watcher = Watcher()
+            watcher.watch(files, folders)
+        self.watch_with(watcher)
 
     def watch_with(self, watcher: Watcher) -> None:
         """Use this watcher for the files from now on."""
+        if watcher is self._watcher:
+            return
+        if self._watcher is not None:
+            if self._watcher.descriptor is not None:
+                self._selector.unregister(self._watcher.descriptor)
+            self._watcher.close()
         self._watcher = watcher
         if watcher.descriptor is not None:
             self._selector.register(watcher.descriptor, selectors.EVENT_READ)
 
     def wait(self, timeout: float) -> tuple[Wake, ...]:
         """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up."""
-        left = max(0.0, timeout)
+        deadline = time.monotonic() + timeout
         looks = self._watcher is not None and self._watcher.descriptor is None
         while True:
-            pause = min(left, POLL_SECONDS) if looks else left
-            self._selector.select(pause)
+            left = max(0.0, deadline - time.monotonic())
+            self._selector.select(min(left, POLL_SECONDS) if looks else left)
             wakes = [*self._take_signals(), *self._take_posted()]
             if self._watcher is not None:
                 wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
-            left -= pause
-            if wakes or left <= 0:
+            if wakes or time.monotonic() >= deadline:
                 return tuple(wakes)
 
     def _take_signals(self) -> list[Wake]:

@@ -1,30 +1,34 @@
 """Looks at the world. What cannot be seen now is left out, which never means that it is gone."""
 
-import logging
+import math
 import signal
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from orch.core.actions import Result
-from orch.core.model import Phase, Request, RunKey
+from orch.core.model import Phase, RunKey
 from orch.core.state import Probe, Seen, Signalled, State, Wake
 from orch.errors import OrchError
 from orch.ports import Ports
 
-log = logging.getLogger(__name__)
+_Seen = TypeVar("_Seen")
 
 
 def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
     """One look: files, workers, the machine, and what the wakes brought."""
     numbers = [wake.number for wake in wakes if isinstance(wake, Signalled)]
     now = ports.clock.now()
-    reading = ports.tasks.read()
+    unseen: dict[str, str] = {}
+    reading = _try("tasks.md", ports.tasks.read, unseen)
     return Seen(
         now=now,
         utc_offset=time.localtime(now).tm_gmtoff,
         document=reading.document if reading else None,
         document_age=reading.age if reading else 0.0,
-        requests=_read_requests(ports),
-        probes=_probe(ports, state),
+        document_again=reading.again if reading else math.inf,
+        requests=_try(".orch/requests", ports.requests.read, unseen),
+        probes=_probe(ports, state, unseen),
         results=tuple(wake for wake in wakes if isinstance(wake, Result)),
         toggles=numbers.count(signal.SIGUSR1),
         terminations=numbers.count(signal.SIGTERM) + numbers.count(signal.SIGINT),
@@ -32,24 +36,26 @@ def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
         agent_problems={
             name: problem for name, agent in ports.agents.items() if (problem := agent.problem())
         },
+        unseen=unseen,
     )
 
 
-def _read_requests(ports: Ports) -> tuple[Request, ...] | None:
+def _try(about: str, look: Callable[[], _Seen | None], unseen: dict[str, str]) -> _Seen | None:
+    """What a look finds; None, and why, where it could not look."""
     try:
-        return ports.requests.read()
+        return look()
     except (OrchError, OSError) as error:
-        log.warning("could not look at the requests: %s", error)
+        unseen[about] = f"could not look at {about}: {error}"
         return None
 
 
-def _probe(ports: Ports, state: State) -> dict[RunKey, Probe]:
-    probes = {}
+def _probe(ports: Ports, state: State, unseen: dict[str, str]) -> dict[RunKey, Probe]:
+    probes: dict[RunKey, Probe] = {}
     for name in state.live:
-        run = state.runs[name]
-        if run.phase is Phase.RUNNING:
+        key = state.runs[name].key
+        if state.runs[name].phase is Phase.RUNNING:
             try:
-                probes[run.key] = ports.executor.probe(run.key)
+                probes[key] = ports.executor.probe(key)
             except (OrchError, OSError) as error:
-                log.warning("could not look at a worker: %s", error, extra={"run": str(run.key)})
+                unseen[f"the worker of {name}"] = f"could not look at the worker of {name}: {error}"
     return probes

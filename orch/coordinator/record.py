@@ -2,10 +2,10 @@
 
 import logging
 
-from orch.core.decide import unstartable
 from orch.core.metrics import Event
 from orch.core.model import Policy, Run
 from orch.core.state import Snapshot, State
+from orch.errors import OrchError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ def make_snapshot(
         pid=pid,
         started_at=started_at,
         max_workers=policy.max_concurrent_workers,
-        waiting={**state.plan.waiting, **unstartable(state, policy)},
+        live=state.live,
+        waiting=state.waiting,
         notices=tuple(state.notices.values()),
         activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
     )
@@ -41,7 +42,10 @@ def make_snapshot(
 
 def _activity(ports: Ports, run: Run) -> str:
     agent = ports.agents.get(run.claim.agent)
-    return agent.activity(ports.runs.directory(run.key)) if agent else ""
+    try:
+        return agent.activity(ports.runs.directory(run.key)) if agent else ""
+    except (OrchError, OSError):
+        return ""  # It is only for looking on; what is wrong with the disk is said elsewhere.
 
 
 def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:

@@ -166,6 +166,15 @@ class Poll:
     """Ask the forge for the pull requests. Gives a tuple of PullRequest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Remove run directories that are older than `keep_days`."""
+
+    keep_days: float
+    now: float
+    """Seconds since the epoch."""
+
+
 Action = (
     WriteTasks
     | MakeRun
@@ -182,6 +191,7 @@ Action = (
     | Dismiss
     | SavePause
     | Poll
+    | Prune
 )
 
 

@@ -2,11 +2,22 @@
 
 from typing import cast
 
-from orch.core.actions import Dismiss, Poll, Remove, Result, SavePause, WriteTasks
+from orch.core.actions import Dismiss, Poll, Prune, Remove, Result, SavePause, WriteTasks
 from orch.core.draft import Draft
-from orch.core.model import BEFORE_LAUNCH, Drain, Phase, Policy, PullRequest
+from orch.core.model import (
+    BEFORE_LAUNCH,
+    Drain,
+    Phase,
+    Policy,
+    PullRequest,
+    Request,
+    RetryRequest,
+    Run,
+    Status,
+)
 from orch.core.rules import admit, control, edits, health, progress
 from orch.core.state import Decision, Seen, State
+from orch.core.tasks_md import Document
 
 WRITE_RETRY_SECONDS = 1.0
 """tasks.md could not be written (a full disk, a lock): try again after this."""
@@ -23,7 +34,8 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
-    draft.change(resources=seen.resources, agent_problems=seen.agent_problems)
+    draft.change(resources=seen.resources)
+    _tell_unseen(draft)
     admit.read_queue(draft)
     control.take_signals(draft)
     for result in seen.results:
@@ -39,31 +51,31 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     admit.start_tasks(draft)
     health.remove_trees(draft)
     _poll_forge(draft)
-    draft.wake(seen.now + policy.poll_interval)
+    _prune_runs(draft)
+    draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     return draft.decision()
 
 
-def is_idle(state: State, policy: Policy) -> bool:
+def is_idle(state: State) -> bool:
     """Whether nothing is active and nothing pending can start without a person.
 
     A paused fleet is not idle: it will go on when it is resumed.
     """
-    if state.document is None or state.live or state.trees or state.requests or state.plan.active:
+    document = state.document
+    if document is None or document.unnamed or state.live or state.plan.active:
         return False
-    if state.document.unnamed:
+    if any(not _is_hopeless(state, document, request) for request in state.requests):
         return False
-    return len(unstartable(state, policy)) == len(state.plan.ready)
+    return len(state.unstartable) == len(state.plan.ready)
 
 
-def unstartable(state: State, policy: Policy) -> dict[str, str]:
-    """The ready tasks whose agent cannot be started without a person, and why."""
-    found = {}
-    for name in state.plan.ready:
-        task = state.document.tasks.get(name) if state.document else None
-        problem = admit.agent_problem(task, policy, state.agent_problems) if task else ""
-        if problem:
-            found[name] = problem
-    return found
+def _is_hopeless(state: State, document: Document, request: Request) -> bool:
+    """Whether a request waits for something that only a person can bring about."""
+    if not isinstance(request, RetryRequest) or request.task not in document.tasks:
+        return False
+    pending = document.tasks[request.task].mark.status is Status.PENDING
+    startable = request.task in state.plan.ready and request.task not in state.unstartable
+    return pending and not startable
 
 
 def is_drained(state: State, policy: Policy) -> bool:
@@ -73,7 +85,12 @@ def is_drained(state: State, policy: Policy) -> bool:
     if state.draining >= LAST_SIGNAL or (state.draining == 1 and policy.drain is Drain.LEAVE):
         return True
     unwritten = set(state.plan.active) - state.live
-    return not unwritten and all(state.runs[name].phase in BEFORE_LAUNCH for name in state.live)
+    return not unwritten and all(_can_be_left(state.runs[name]) for name in state.live)
+
+
+def _can_be_left(run: Run) -> bool:
+    """Whether the next start takes a run up as if nothing had happened: no worker runs, no step either."""
+    return run.phase in BEFORE_LAUNCH or (run.phase in progress.AFTERWARDS and run.retry_at is not None)
 
 
 def _take_result(draft: Draft, result: Result) -> None:
@@ -102,6 +119,9 @@ def _take_result(draft: Draft, result: Result) -> None:
                 draft.note("error", failure.message)
             else:
                 edits.take_pulls(draft, cast("tuple[PullRequest, ...]", result.value))
+        case Prune():
+            if failure is not None:
+                draft.note("error", failure.message)
         case SavePause(reason):
             draft.notice("pause", failure.message if failure else None)
             if failure is not None:
@@ -113,6 +133,25 @@ def _take_result(draft: Draft, result: Result) -> None:
             draft.notice("requests", failure.message if failure else None)
         case _:
             progress.take_result(draft, result)
+
+
+def _tell_unseen(draft: Draft) -> None:
+    """Show what cannot be looked at, and say it once when it begins."""
+    unseen = draft.seen.unseen
+    for about in unseen.keys() | draft.state.unseen:
+        draft.notice(f"look: {about}", unseen.get(about))
+    for about in sorted(unseen.keys() - draft.state.unseen):
+        draft.note("error", unseen[about])
+    if unseen.keys() != draft.state.unseen:
+        draft.change(unseen=frozenset(unseen))
+
+
+def _prune_runs(draft: Draft) -> None:
+    """Once a day, and at the start."""
+    today = draft.today
+    if today != draft.state.pruned and not draft.state.draining:
+        draft.change(pruned=today)
+        draft.act(Prune(draft.policy.keep_days, draft.now))
 
 
 def _poll_forge(draft: Draft) -> None:

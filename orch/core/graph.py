@@ -15,8 +15,6 @@ class Plan:
     """Pending tasks whose dependencies are met: by priority, then by place in the file."""
     waiting: Mapping[str, str] = field(default_factory=dict)
     """Pending tasks whose dependencies are not met, and why."""
-    stuck: frozenset[str] = frozenset()
-    """Those of them that nothing under way can free."""
     active: tuple[str, ...] = ()
     """Tasks with an active mark."""
     unmerged: tuple[str, ...] = ()
@@ -64,11 +62,9 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
         text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
         waiting.update(dict.fromkeys(cycle, text))
     order = sorted(range(len(ready)), key=lambda place: (ready[place].priority, ready[place].line))
-    startable = {*active, *(task.id for task in ready)}
     return Plan(
         ready=tuple(ready[place].id for place in order),
         waiting=waiting,
-        stuck=_stuck(parents, startable),
         active=tuple(active),
         unmerged=tuple(unmerged),
     )
@@ -130,20 +126,3 @@ def _cycles(parents: Mapping[str, tuple[str, ...]]) -> Iterable[tuple[str, ...]]
                 place[name] = len(path)
                 path.append(name)
                 stack.append(iter(parents[name]))
-
-
-def _stuck(parents: Mapping[str, tuple[str, ...]], startable: set[str]) -> frozenset[str]:
-    """The waiting tasks that do not become ready even if all that can run is completed."""
-    children: dict[str, list[str]] = {}
-    missing: dict[str, int] = {}
-    for task, names in parents.items():
-        missing[task] = len(names)
-        for name in names:
-            children.setdefault(name, []).append(task)
-    freed = list(startable)
-    while freed:
-        for child in children.get(freed.pop(), ()):
-            missing[child] -= 1
-            if missing[child] == 0:
-                freed.append(child)
-    return frozenset(task for task, count in missing.items() if count)

@@ -119,7 +119,7 @@ class RunKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Evolving):
     """claim.json: what was decided for an attempt before anything was started."""
 
     branch: str
@@ -135,6 +135,10 @@ class Claim:
     """Start from the base branch again instead of going on in the kept worktree."""
     queued_at: float = 0.0
     """When the task became ready to start, seconds since the epoch."""
+    pull: int = 0
+    """Number of the pull request that there was before this attempt: it is no evidence of its work."""
+    head: str = ""
+    """Where the branch stood when the task was last completed: the same head is no new work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,5 +435,7 @@ class Policy(Evolving):
     """Whether a verify command is configured."""
     min_free_memory_mb: float = 0.0
     min_free_disk_mb: float = 0.0
+    keep_days: float = 14.0
+    """Run directories older than this are removed, the last one of each task never."""
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""

@@ -1,5 +1,6 @@
 """What the coordinator knows, sees, decides and shows. Pure data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -73,6 +74,8 @@ class Seen:
     document: Document | None = None
     document_age: float = 0.0
     """Seconds for which tasks.md has not changed."""
+    document_again: float = math.inf
+    """Seconds after which tasks.md has to be looked at again, whatever happens."""
     requests: tuple[Request, ...] | None = ()
     probes: Mapping[RunKey, Probe] = field(default_factory=dict)
     """Of live runs; a run that is missing here could not be probed."""
@@ -84,6 +87,8 @@ class Seen:
     resources: Resources = Resources()
     agent_problems: Mapping[str, str] = field(default_factory=dict)
     """Agents that cannot be started now, and what to do."""
+    unseen: Mapping[str, str] = field(default_factory=dict)
+    """What could not be looked at, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +114,18 @@ class State(Evolving):
     """The worst health that was acted on since the last completed task or `orch resume`."""
     plan: Plan = Plan()
     """What follows from the document alone; made anew only when the document changes."""
+    unstartable: Mapping[str, str] = field(default_factory=dict)
+    """Ready tasks whose agent cannot be started without a person, and why."""
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    """Pending tasks that do not start now, and why: those of the plan and those without an agent."""
     queued: Mapping[str, float] = field(default_factory=dict)
     """Since when each ready task has been ready, seconds since the epoch."""
     today: str = ""
-    """The local date of the last look, YYYY-MM-DD."""
+    """The local date of the last look at Completed Today, YYYY-MM-DD."""
+    pruned: str = ""
+    """The local date on which old run directories were last removed, YYYY-MM-DD."""
+    unseen: frozenset[str] = frozenset()
+    """What could not be looked at the last time."""
     retry_writes_at: float = 0.0
     """tasks.md could not be written: not again before this."""
     polled_at: float = 0.0
@@ -145,6 +158,8 @@ class Snapshot:
     runs: Mapping[str, Run]
     metrics: Metrics
     health: Health
+    live: frozenset[str] = frozenset()
+    """Tasks whose latest run is live."""
     paused: str | None = None
     draining: bool = False
     pid: int = 0

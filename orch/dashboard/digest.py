@@ -1,13 +1,14 @@
 """What a Snapshot means, row by row. Both the drawn and the JSON view are made from these."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orch.core.counts import count_statuses
 from orch.core.metrics import Metrics
 from orch.core.model import PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
+from orch.core.tasks_md import Document
 
 COUNTED = (Status.PENDING, Status.ACTIVE, Status.COMPLETED, Status.FAILED, Status.BLOCKED)
 """What is counted, in the order of a task's life. Skipped tasks are nobody's work."""
@@ -59,23 +60,65 @@ class PullRow:
     state: str
 
 
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A Snapshot, sorted for drawing. Rows are made only of what is shown: a queue may have thousands."""
+
+    snapshot: Snapshot
+    counts: Mapping[Status, int]
+    """How many tasks there are of each counted status."""
+    pending: Sequence[Task]
+    """The most urgent first, else in the order of the file."""
+    failed: Sequence[Task]
+    """The failed and blocked tasks, the blocked ones first."""
+    pulls: Sequence[Run]
+    """The last runs that have a pull request: the open ones first, each the newest first."""
+    open_pulls: int
+    """How many of those are open."""
+
+
+def make_digest(snapshot: Snapshot, before: Digest | None = None) -> Digest:
+    """Sort a Snapshot. `before` is an earlier digest: what has not changed since is taken from it."""
+    same = before is not None and before.snapshot.document is snapshot.document
+    if before is not None and same:
+        counts, pending, failed = before.counts, before.pending, before.failed
+    else:
+        tasks = _all_tasks(snapshot.document)
+        counts = count_tasks(snapshot)
+        pending = [task for task in tasks if task.mark.status is Status.PENDING]
+        pending.sort(key=lambda task: task.priority)
+        failed = [task for task in tasks if task.mark.status in (Status.BLOCKED, Status.FAILED)]
+        failed.sort(key=lambda task: task.mark.status is Status.FAILED)
+    if before is not None and same and before.snapshot.runs is snapshot.runs:
+        pulls, open_pulls = before.pulls, before.open_pulls
+    else:
+        found = [
+            (_pull_state(snapshot, name, pull) != "open", -pull.number, name)
+            for name, run in snapshot.runs.items()
+            if (pull := find_pull(run))
+        ]
+        pulls = [snapshot.runs[name] for _, _, name in sorted(found)]
+        open_pulls = sum(1 for over, _, _ in found if not over)
+    return Digest(snapshot, counts, pending, failed, pulls, open_pulls)
+
+
 def list_tasks(snapshot: Snapshot) -> list[TaskRow]:
     """Every task line in the order of the file; those that have no id yet come last."""
-    if snapshot.document is None:
-        return []
-    document = snapshot.document
-    return [
-        _task_row(task, snapshot.runs.get(task.id), snapshot.waiting.get(task.id, ""), snapshot.at)
-        for task in (*document.tasks.values(), *document.unnamed)
-    ]
+    return [_task_row(snapshot, task) for task in _all_tasks(snapshot.document)]
 
 
-def _task_row(task: Task, run: Run | None, waiting: str, at: float) -> TaskRow:
+def _all_tasks(document: Document | None) -> Sequence[Task]:
+    return (*document.tasks.values(), *document.unnamed) if document else ()
+
+
+def _task_row(snapshot: Snapshot, task: Task) -> TaskRow:
     status = task.mark.status
+    run = snapshot.runs.get(task.id)
     outcome = run.outcome if run else None
     pull = find_pull(run)
+    waiting = snapshot.waiting.get(task.id, "")
     if not waiting and "Retry at" in task.fields:
-        today = time.strftime("%Y-%m-%d ", time.localtime(at))
+        today = time.strftime("%Y-%m-%d ", time.localtime(snapshot.at))
         waiting = f"retry at {task.fields['Retry at'].removeprefix(today)}"
     error = ""
     if status in (Status.PENDING, Status.FAILED, Status.BLOCKED):
@@ -97,17 +140,16 @@ def _task_row(task: Task, run: Run | None, waiting: str, at: float) -> TaskRow:
 
 def list_workers(snapshot: Snapshot, now: float) -> list[WorkerRow]:
     """The live workers, the oldest first. `now` is in seconds since the epoch."""
-    live = [run for run in snapshot.runs.values() if run.live]
+    live = [snapshot.runs[name] for name in snapshot.live]
     live.sort(key=lambda run: (run.claim.claimed_at, run.key))
     return [_worker_row(snapshot, run, now) for run in live]
 
 
 def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
-    task = snapshot.document.tasks.get(run.key.task) if snapshot.document else None
     process = run.process
     return WorkerRow(
         task=run.key.task,
-        title=task.title if task else run.claim.title,
+        title=_title(snapshot, run),
         worker=run.key.worker,
         agent=run.claim.agent,
         phase="stopping" if run.stopping else str(run.phase),
@@ -119,28 +161,49 @@ def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
     )
 
 
-def list_queue(snapshot: Snapshot) -> list[TaskRow]:
+def list_queue(digest: Digest, most: int) -> tuple[list[TaskRow], int, int]:
     """The pending tasks in the order in which they would start; those that wait come last.
 
-    A task whose worker is just being prepared is with the workers already.
+    A task whose worker is just being prepared is with the workers already. Gives at most `most` rows,
+    how many there are in all, and how many of those wait.
     """
-    live = {name for name, run in snapshot.runs.items() if run.live}
-    tasks = list_tasks(snapshot)
-    pending = [task for task in tasks if task.status is Status.PENDING and task.id not in live]
-    return sorted(pending, key=lambda task: (bool(task.waiting), task.priority))
+    snapshot = digest.snapshot
+    ready: list[Task] = []
+    waiting: list[Task] = []
+    for task in digest.pending:
+        if task.id not in snapshot.live:
+            waits = task.id in snapshot.waiting or "Retry at" in task.fields
+            (waiting if waits else ready).append(task)
+    shown = (*ready[:most], *waiting[: max(0, most - len(ready))])
+    return [_task_row(snapshot, task) for task in shown], len(ready) + len(waiting), len(waiting)
 
 
-def list_pulls(snapshot: Snapshot) -> list[PullRow]:
-    """The pull requests of the tasks' last runs: the open ones first, each the newest first."""
+def list_failed(digest: Digest, most: int) -> list[TaskRow]:
+    """At most `most` of the blocked and failed tasks, the blocked ones first."""
+    return [_task_row(digest.snapshot, task) for task in digest.failed[:most]]
+
+
+def list_pulls(digest: Digest, most: int) -> list[PullRow]:
+    """At most `most` pull requests of the tasks' last runs: the open ones first, each the newest first."""
     rows = []
-    for run in snapshot.runs.values():
+    for run in digest.pulls[:most]:
         pull = find_pull(run)
-        if pull is None:
-            continue
-        task = snapshot.document.tasks.get(run.key.task) if snapshot.document else None
-        state = "merged" if task and "Merged" in task.fields else pull.state
-        rows.append(PullRow(run.key.task, task.title if task else run.claim.title, pull, state))
-    return sorted(rows, key=lambda row: (row.state != "open", -row.pull.number))
+        if pull is not None:
+            name = run.key.task
+            title = _title(digest.snapshot, run)
+            rows.append(PullRow(name, title, pull, _pull_state(digest.snapshot, name, pull)))
+    return rows
+
+
+def _pull_state(snapshot: Snapshot, name: str, pull: PullRequest) -> str:
+    """The state of a task's pull request. What tasks.md says of a merge is newer than the run."""
+    task = snapshot.document.tasks.get(name) if snapshot.document else None
+    return "merged" if task and "Merged" in task.fields else pull.state
+
+
+def _title(snapshot: Snapshot, run: Run) -> str:
+    task = snapshot.document.tasks.get(run.key.task) if snapshot.document else None
+    return task.title if task else run.claim.title
 
 
 def find_pull(run: Run | None) -> PullRequest | None:

@@ -8,6 +8,7 @@ from orch.core.metrics import Health, Metrics, percentile
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
+from orch.dashboard.digest import Digest
 from orch.dashboard.lines import Cell, Column, lay_out, spread
 from orch.dashboard.plain import printable, span
 
@@ -28,10 +29,10 @@ MARK = {
 """Those of tasks.md, where it has any. All are two columns wide in every terminal."""
 
 
-def draw(snapshot: Snapshot, now: float, name: str, width: int) -> list[Text]:
+def draw(known: Digest, now: float, name: str, width: int) -> list[Text]:
     """The lines above the sections."""
+    snapshot, counts = known.snapshot, known.counts
     title = Text.assemble(("orch", "bold cyan"), " ", (printable(name), "bold"))
-    counts = digest.count_tasks(snapshot)
     lines = [spread(title, _coordinator(snapshot, now), width), _progress(counts, width)]
     if sum(counts.values()):
         words = [f"{MARK[status]} {count} {status}" for status, count in counts.items() if count]

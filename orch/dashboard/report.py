@@ -80,6 +80,8 @@ def _worker(row: digest.WorkerRow) -> dict[str, Any]:
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:
+    """The counters, under the names and rounded as they are in metrics.json."""
+    rate = digest.rate_success(metrics)
     return {
         "workers_launched": metrics.workers_launched,
         "workers_completed": metrics.workers_completed,
@@ -89,7 +91,7 @@ def _metrics(metrics: Metrics) -> dict[str, Any]:
         "worktree_errors": metrics.worktree_errors,
         "github_api_errors": metrics.github_api_errors,
         "attempts": metrics.attempts,
-        "success_rate": digest.rate_success(metrics),
+        "success_rate": None if rate is None else round(rate, 3),
         "durations": _percentiles(metrics.durations),
         "queue_waits": _percentiles(metrics.queue_waits),
     }

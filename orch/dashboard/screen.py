@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from orch.core.state import Snapshot
+from orch.dashboard.digest import Digest, make_digest
 from orch.dashboard.view import View
 
 REDRAW_SECONDS = 1.0
@@ -38,6 +39,8 @@ class Screen:
         self._name = name
         self._hint = hint
         self._snapshot: Snapshot | None = None
+        self._known: Digest | None = None
+        """What was drawn last: most of the next drawing follows from it."""
         self._news = threading.Event()
         self._closing = threading.Event()
         self._fine = True
@@ -64,7 +67,8 @@ class Screen:
         self._news.set()
 
     def _view(self, snapshot: Snapshot, height: int | None, hint: str) -> View:
-        return View(snapshot, time.time(), self._name, height, hint)
+        self._known = make_digest(snapshot, self._known)
+        return View(self._known, time.time(), self._name, height, hint)
 
     def _draw(self) -> None:
         try:

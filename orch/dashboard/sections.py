@@ -9,6 +9,7 @@ from rich.text import Text
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
+from orch.dashboard.digest import Digest
 from orch.dashboard.header import MARK
 from orch.dashboard.lines import Cell, Column, headline, lay_out
 from orch.dashboard.plain import span
@@ -69,8 +70,9 @@ def draw_attention(snapshot: Snapshot, width: int) -> Section:
     return _section("Needs a look", str(len(cells)), cells, [Column(1), Column(0)], width)
 
 
-def draw_workers(snapshot: Snapshot, now: float, width: int) -> Section:
+def draw_workers(known: Digest, now: float, width: int) -> Section:
     """The live workers: task, title, agent, phase, age, and what they do."""
+    snapshot = known.snapshot
     workers = digest.list_workers(snapshot, now)
     count = f"{len(workers)} of {snapshot.max_workers}" if snapshot.max_workers else str(len(workers))
     head = headline("Workers", count, width)
@@ -106,9 +108,9 @@ def draw_workers(snapshot: Snapshot, now: float, width: int) -> Section:
     return Section(head, pairs, hidden, lines_each=2)
 
 
-def draw_queue(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+def draw_queue(known: Digest, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
     """What starts next, then what waits and for what."""
-    queue = digest.list_queue(snapshot)
+    rows, total, waiting = digest.list_queue(known, DEEP)
     cells = [
         [
             Cell(f"p{row.priority}", "bold" if row.priority < 2 else "dim"),
@@ -116,19 +118,16 @@ def draw_queue(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: 
             Cell(row.title, "dim" if row.waiting else ""),
             Cell(row.waiting, "yellow"),
         ]
-        for row in queue[:DEEP]
+        for row in rows
     ]
     columns = [Column(2), ID, Column(0), Column(max(14, width // 3))]
-    waiting = sum(1 for row in queue if row.waiting)
-    count = f"{len(queue)}, {waiting} of them waiting" if waiting else str(len(queue))
-    return _section("Queue", count, cells, columns, width, hidden=max(0, len(queue) - DEEP))
+    count = f"{total}, {waiting} of them waiting" if waiting else str(total)
+    return _section("Queue", count, cells, columns, width, hidden=total - len(rows))
 
 
-def draw_pulls(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+def draw_pulls(known: Digest, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
     """The pull requests."""
-    pulls = digest.list_pulls(snapshot)
-    waiting = sum(1 for row in pulls if row.state == "open")
-    shown = min(DEEP, waiting + OLD_PULLS)
+    pulls = digest.list_pulls(known, min(DEEP, known.open_pulls + OLD_PULLS))
     cells = [
         [
             Cell(f"#{row.pull.number}", "bold"),
@@ -136,29 +135,28 @@ def draw_pulls(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: 
             Cell(row.title),
             Cell(row.state, STATE_STYLE.get(row.state, "")),
         ]
-        for row in pulls[:shown]
+        for row in pulls
     ]
     columns = [Column(7), ID, Column(0), Column(7)]
-    count = f"{waiting} of {len(pulls)} open"
-    return _section("Pull requests", count, cells, columns, width, hidden=max(0, waiting - DEEP))
+    count = f"{known.open_pulls} of {len(known.pulls)} open"
+    hidden = max(0, known.open_pulls - DEEP)
+    return _section("Pull requests", count, cells, columns, width, hidden=hidden)
 
 
-def draw_failures(snapshot: Snapshot, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
+def draw_failures(known: Digest, now: float, width: int) -> Section:  # noqa: ARG001 - one shape for all
     """The failed and blocked tasks and why: a person has to act."""
-    rows = [row for row in digest.list_tasks(snapshot) if row.status in (Status.BLOCKED, Status.FAILED)]
-    rows.sort(key=lambda row: row.status is Status.FAILED)
+    rows = digest.list_failed(known, DEEP)
     cells = [
-        [Cell(MARK[row.status]), Cell(row.id or "new", "bold"), Cell(row.error or row.title)]
-        for row in rows[:DEEP]
+        [Cell(MARK[row.status]), Cell(row.id or "new", "bold"), Cell(row.error or row.title)] for row in rows
     ]
     columns = [Column(2), ID, Column(0)]
-    return _section(
-        "Failed and blocked", str(len(rows)), cells, columns, width, hidden=max(0, len(rows) - DEEP)
-    )
+    total = len(known.failed)
+    return _section("Failed and blocked", str(total), cells, columns, width, hidden=total - len(rows))
 
 
-def draw_events(snapshot: Snapshot, now: float, width: int) -> Section:
+def draw_events(known: Digest, now: float, width: int) -> Section:
     """What happened, the newest first."""
+    history = known.snapshot.metrics.history
     cells = [
         [
             Cell(_moment(event.at, now), "dim"),
@@ -166,9 +164,10 @@ def draw_events(snapshot: Snapshot, now: float, width: int) -> Section:
             Cell(event.task, "bold"),
             Cell(event.message),
         ]
-        for event in list(reversed(snapshot.metrics.history))[:DEEP]
+        for event in list(reversed(history))[:DEEP]
     ]
-    return _section("Recent", "", cells, [Column(8), Column(10), ID, Column(0)], width)
+    columns = [Column(8), Column(10), ID, Column(0)]
+    return _section("Recent", "", cells, columns, width, hidden=max(0, len(history) - DEEP))
 
 
 def _moment(at: float, now: float) -> str:

@@ -7,8 +7,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from orch.core.state import Snapshot
 from orch.dashboard import header, sections
+from orch.dashboard.digest import Digest
 from orch.dashboard.sections import Section
 
 WIDE = 120
@@ -25,7 +25,8 @@ LONGEST = 15
 class View:
     """A Snapshot as something that Rich can draw into any width."""
 
-    snapshot: Snapshot
+    known: Digest
+    """The Snapshot, sorted."""
     now: float
     """Seconds since the epoch: what ages are counted from."""
     name: str
@@ -38,10 +39,11 @@ class View:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw into the width of `options`."""
         width = options.max_width
-        top = header.draw(self.snapshot, self.now, self.name, width)
-        bottom = header.draw_footer(self.snapshot.metrics, self.hint, width)
+        snapshot = self.known.snapshot
+        top = header.draw(self.known, self.now, self.name, width)
+        bottom = header.draw_footer(snapshot.metrics, self.hint, width)
         room = None if self.height is None else max(4, self.height - len(top) - len(bottom))
-        attention = sections.draw_attention(self.snapshot, width)
+        attention = sections.draw_attention(snapshot, width)
         yield from top
         if attention.rows:
             shown = _fit([attention], None if room is None else max(2, room // 4))
@@ -52,7 +54,7 @@ class View:
 
     def _body(self, width: int, room: int | None) -> RenderableType:
         if width < WIDE:
-            drawn = [draw(self.snapshot, self.now, width) for draw in sections.ALL]
+            drawn = [draw(self.known, self.now, width) for draw in sections.ALL]
             return Group(*_fit(drawn, room))
         left = (width - MARGIN) * 3 // 5
         right = width - MARGIN - left
@@ -61,9 +63,9 @@ class View:
         table.add_column(width=MARGIN)
         table.add_column(width=right, no_wrap=True)
         table.add_row(
-            Group(*_fit([draw(self.snapshot, self.now, left) for draw in sections.LEFT], room)),
+            Group(*_fit([draw(self.known, self.now, left) for draw in sections.LEFT], room)),
             "",
-            Group(*_fit([draw(self.snapshot, self.now, right) for draw in sections.RIGHT], room)),
+            Group(*_fit([draw(self.known, self.now, right) for draw in sections.RIGHT], room)),
         )
         return table
 

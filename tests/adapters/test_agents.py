@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orch.adapters import tails
 from orch.adapters.agents import output
 from orch.adapters.agents.command import CommandAgent, describe
 from orch.core.model import Claim, EndReason, Exit, Run, RunKey, Verdict
@@ -193,24 +194,6 @@ class TestVerdict:
 
 
 class TestOutput:
-    @pytest.mark.parametrize(
-        ("text", "shown"),
-        [
-            ("plain text\twith tab", "plain text\twith tab"),
-            ("\x1b[1;31mred\x1b[0m \x1b[2K\x1b[?25lline", "red line"),
-            ("\x1b]0;title\x07a \x1b]8;;https://x\x1b\\link\x1b]8;;\x1b\\", "a link"),
-            ("\x1bPdevice control\x1b\\x", "x"),
-            ("\x1b]never ended\nnext", "\nnext"),
-            ("\x1b(Bx\x1b=y\x1b", "xy"),
-            ("10%\r50%\r100%\nnext\r\nlast\r", "100%\nnext\nlast"),
-            ("a\x00\x07\x08\x9b31mb\x7f", "a31mb"),
-            ("\u202eevil\u2066x", "evilx"),
-            ("Grüße ✅", "Grüße ✅"),
-        ],
-    )
-    def test_it_becomes_plain(self, text: str, shown: str) -> None:
-        assert output.plain(text) == shown
-
     def test_a_huge_file_is_read_from_its_end(self, directory: Path) -> None:
         with (directory / "stderr.log").open("wb") as file:
             file.truncate(2**40)
@@ -219,23 +202,17 @@ class TestOutput:
         assert output.tail(directory) == "the end"
         assert output.last_line(directory) == "the end"
 
-    def test_a_line_that_was_cut_is_left_out_unless_it_is_all(self, directory: Path) -> None:
-        (directory / "stderr.log").write_text("é" * 3000 + "\nwhole\n")
-        assert output.tail(directory) == "whole"
-        (directory / "stderr.log").write_text("x" * 9000)
-        assert output.tail(directory) == "x" * output.TAIL_BYTES
-        (directory / "stderr.log").write_text("x" * 9000 + "\n")
-        assert output.tail(directory) == "x" * (output.TAIL_BYTES - 1)
-
-    def test_bytes_that_are_no_text_do_no_harm(self, directory: Path) -> None:
-        (directory / "stdout.jsonl").write_bytes(b"\xff\xfe caf\xe9\n")
-        assert output.last_line(directory) == "\ufffd\ufffd caf\ufffd"
+    def test_a_secret_is_not_told(self, directory: Path) -> None:
+        (directory / "stderr.log").write_text("cannot push to https://ada:hunter2@host/x.git\n")
+        assert (
+            output.tail(directory) == output.last_line(directory) == "cannot push to https://***@host/x.git"
+        )
 
     def test_the_last_line_says_something_and_is_short(self, directory: Path) -> None:
         (directory / "stdout.jsonl").write_text("first\n  sec\tond " + "x" * 500 + "\n\n \n")
         line = output.last_line(directory)
         assert line.startswith("sec ond xxx")
-        assert len(line) == output.LINE_LENGTH
+        assert len(line) == tails.LINE_LENGTH
 
     def test_the_file_that_was_written_last_counts(self, directory: Path) -> None:
         (directory / "stdout.jsonl").write_text("out\n")

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,8 @@ class World(Protocol):
     def starts(self) -> int: ...
     def woken(self) -> bool: ...
     def verify(self, *, ok: bool) -> None: ...
+    def verify_for_ever(self) -> None: ...
+    def is_verifying(self) -> bool: ...
 
 
 class FakeWorld:
@@ -64,6 +67,12 @@ class FakeWorld:
 
     def verify(self, *, ok: bool) -> None:
         self.fake.check_result = Check(ok=ok, tail="it says no")
+
+    def verify_for_ever(self) -> None:
+        self.fake.checks_wait = True
+
+    def is_verifying(self) -> bool:
+        return bool(self.fake.checked)
 
 
 class RealWorld:
@@ -104,6 +113,13 @@ class RealWorld:
         self.here.executor.verify = VerifyCommand(
             "true" if ok else "echo it says no; false", 60, {"PATH": PATH}
         )
+
+    def verify_for_ever(self) -> None:
+        self.here.executor.verify = VerifyCommand("echo begun; sleep 600", 0, {"PATH": PATH})
+
+    def is_verifying(self) -> bool:
+        log = self.here.directory() / "verify.log"
+        return log.exists() and log.read_text() == "begun\n"
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -208,6 +224,26 @@ def test_the_verify_command_says_what_it_found(world: World, ok: bool) -> None:
     check = world.executor.check(RUN, world.worktree)
     assert check.ok is ok
     assert ok or "it says no" in check.tail
+
+
+def test_a_verify_command_is_ended_on_request(world: World) -> None:
+    world.verify_for_ever()
+    with ThreadPoolExecutor(1) as pool:
+        check = pool.submit(world.executor.check, RUN, world.worktree)
+        until(world.is_verifying)
+        world.executor.end(RUN)
+        world.executor.end(RUN)
+        found = check.result(60)
+    assert (found.ok, found.tail.splitlines()[-1]) == (False, "(stopped)")
+
+
+def test_a_run_that_was_told_to_end_is_not_verified_any_more(world: World) -> None:
+    world.verify(ok=True)
+    world.executor.start(RUN, world.command(), world.worktree, PROMPT)
+    world.executor.end(RUN)
+    over(world)
+    assert world.executor.check(RUN, world.worktree) == Check(ok=False, tail="(stopped)")
+    assert world.executor.check(SECOND, world.worktree).ok
 
 
 @pytest.mark.parametrize("run", [RunKey("../etc", 1), RunKey("gh-1/../..", 1), RunKey("gh-1", 0)])

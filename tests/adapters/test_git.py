@@ -13,6 +13,7 @@ import pytest
 from orch.adapters import git, repository
 from orch.adapters.locks import FileLock
 from orch.adapters.origin import Origin
+from orch.config.environment import INHERITED_FROM_GIT
 from orch.errors import ConfigError, PermanentError, TransientError
 from tests.adapters.repositories import Sample, Samples, at_once, wait_for
 
@@ -113,7 +114,7 @@ def test_another_repository_in_the_environment_is_not_used(sample: Sample, tmp_p
         "import sys; from pathlib import Path; from orch.adapters import git\n"
         "print(git.run(Path(sys.argv[1]), 'rev-parse', '--absolute-git-dir').text)"
     )
-    strange = {"GIT_DIR": "/nowhere", "GIT_WORK_TREE": "/", "GIT_INDEX_FILE": "/nowhere/index"}
+    strange = dict.fromkeys(INHERITED_FROM_GIT, "/nowhere")
     done = subprocess.run(
         [sys.executable, "-c", code, str(sample.root)],
         env={**os.environ, **strange},
@@ -157,6 +158,36 @@ def test_a_missing_git_or_folder_is_told(sample: Sample, tmp_path: Path) -> None
             check=True,
         )
         assert "git was not found on PATH (install git" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("said", "ok"),
+    [
+        ("git version 2.38.0", True),
+        ("git version 3.0.1 (Vendor Git-1)", True),
+        ("git version 2.37.9", False),
+        ("", False),
+    ],
+)
+def test_the_version_of_git_is_read(tmp_path: Path, said: str, ok: bool) -> None:
+    program = tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho '{said}'\n")
+    program.chmod(0o755)
+    code = (
+        "import os, sys; from orch.adapters import doctor; import git as library\n"
+        "os.environ['PATH'] = sys.argv[1] + os.pathsep + os.environ['PATH']\n"
+        "found = doctor.check_git(); print(found.ok, found.what, found.do, sep='|')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(program.parent)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    wrong = f"False|{said or 'git'} is too old|install git 2.38 or newer\n"
+    assert done.stdout == (f"True|{said}|\n" if ok else wrong)
 
 
 def test_references_and_ancestors(sample: Sample) -> None:

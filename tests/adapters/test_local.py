@@ -7,19 +7,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from orch.adapters import tails
 from orch.adapters.executors import portable, processes
 from orch.adapters.executors.exits import ExitWatch
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.run_files import RESERVED_BYTES
-from orch.adapters.executors.verify import TAIL_BYTES, TAIL_LINES, VerifyCommand
+from orch.adapters.executors.verify import TAIL_LINES, VerifyCommand
 from orch.core.model import EndReason, Process, RunKey
 from orch.core.state import Absent, Alive, Ended, Gone
 from orch.errors import PermanentError, TransientError
-from orch.ports import Command
+from orch.ports import Check, Command
 from tests.adapters.workers import PATH, RUN, Place, is_gone, pid_in, place, until
 
 
@@ -279,6 +281,14 @@ def test_a_lost_launcher_is_swept(here: Place, what: str) -> None:
     assert (here.left(), here.executor.probe(RUN)) == ([], Gone(process))
 
 
+def test_a_swept_launcher_of_ours_is_no_zombie(here: Place) -> None:
+    here.script("exec sleep 600")
+    process = here.alive()
+    processes.send(process.pid, process.start_ticks, signal.SIGKILL)
+    here.executor.sweep(RUN)
+    assert is_gone(process.pid)
+
+
 def start_of(pid: int) -> int:
     stat = processes.look(pid)
     return stat.start_ticks if stat else 0
@@ -457,7 +467,7 @@ def test_the_tail_of_a_verify_command_is_kept_short(here: Place) -> None:
     assert log.startswith(f"{here.worktree.resolve()}\nline 1.1\n")
     here.executor.verify = verify(here, "printf '%09000d\\nlast\\n' 1; kill -9 $$")
     check = here.executor.check(RUN, here.worktree)
-    assert (check.tail, len(check.tail) < TAIL_BYTES) == ("last\n(ended by signal 9)", True)
+    assert (check.tail, len(check.tail) < tails.BYTES) == ("last\n(ended by signal 9)", True)
     here.executor.verify = verify(here, "true")
     assert here.executor.check(RUN, here.worktree).tail == ""
     assert (here.directory() / "verify.log").read_text() == ""
@@ -487,6 +497,72 @@ def test_a_verify_command_that_cannot_be_run_says_so(here: Place) -> None:
     here.executor.verify = verify(here, "true")
     with pytest.raises(TransientError, match=r"cannot run the verify command in .*nowhere"):
         here.executor.check(RUN, here.root / "nowhere")
+
+
+def test_what_a_verify_command_prints_is_clean(here: Place) -> None:
+    token = "ghp_" + "a1" * 18
+    here.executor.verify = verify(here, f"printf '\\033[31mred\\033[0m {token}\\n'; false")
+    assert here.executor.check(RUN, here.worktree).tail == "red ***\n(exit code 1)"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'echo "$$" > "$D/pid"; sleep 600',
+        LEFTOVERS["a daemon"] + "\nsleep 600",
+        "trap '' TERM; " + LEFTOVERS["one that ignores SIGTERM"] + "\nwhile :; do sleep 600; done",
+        LEFTOVERS["a stopped one"] + "\nkill -STOP $$",
+    ],
+    ids=["a shell", "a daemon", "one that ignores SIGTERM", "a stopped one"],
+)
+def test_a_verify_command_is_stopped_with_all_that_it_started(here: Place, command: str) -> None:
+    here.executor.limits = WorkerLimits(grace_seconds=0.3)
+    here.executor.verify = verify(here, command, 0)
+    with ThreadPoolExecutor(1) as pool:
+        check = pool.submit(here.executor.check, RUN, here.worktree)
+        pid = pid_in(here.root / "pid")
+        here.executor.end(RUN)
+        assert check.result(60) == Check(ok=False, tail="(stopped)")
+    until(lambda: not (start := start_of(pid)) or not processes.is_alive(pid, start))
+    assert here.left() == []
+
+
+VERIFYING = """
+import sys
+from pathlib import Path
+from orch.adapters.executors.local import LocalExecutor, WorkerLimits
+from orch.adapters.executors.verify import VerifyCommand
+from orch.core.model import RunKey
+root = Path(sys.argv[1])
+verify = VerifyCommand('echo $$ > "$D/pid"; sleep 600; sleep 600', 0, {"PATH": sys.argv[2], "D": str(root)})
+executor = LocalExecutor(root / "runs", limits=WorkerLimits(), wake=print, verify=verify)
+executor.check(RunKey("gh-1", 1), root / "tree")
+"""
+
+
+@pytest.fixture
+def left(here: Place) -> int:
+    """The pid of a verify command whose coordinator was killed."""
+    with subprocess.Popen([sys.executable, "-c", VERIFYING, str(here.root), PATH]) as coordinator:
+        pid = pid_in(here.root / "pid")
+        coordinator.kill()
+    assert processes.is_alive(pid, start_of(pid))
+    return pid
+
+
+DEAD = 'test ! -e /proc/{0} || grep -q "^State:.[ZX]" /proc/{0}/status'
+
+
+def test_two_verify_commands_are_never_in_one_worktree(here: Place, left: int) -> None:
+    here.executor.verify = verify(here, DEAD.format(left))
+    assert here.executor.check(RUN, here.worktree).ok
+
+
+def test_the_next_attempt_starts_alone(here: Place, left: int) -> None:
+    second = RunKey(RUN.task, 2)
+    here.claim(second)
+    here.start("sh", "-c", DEAD.format(left), run=second)
+    assert here.ended(second).exit.ok
 
 
 # --- processes ---------------------------------------------------------------------------------------

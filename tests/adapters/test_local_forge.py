@@ -461,6 +461,43 @@ def test_merging_what_is_merged_does_not_need_the_local_base_to_move(place: Plac
     assert place.forge.merge(1).state == "merged"
 
 
+# --- many ------------------------------------------------------------------------------------------------
+
+OPENED: list[str] = []
+"""The records that were opened. A hook like this stays for good, so it keeps the names of these only."""
+
+
+def watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and str(arguments[0]).endswith(".json") and "/pulls/" in str(arguments[0]):
+        OPENED.append(Path(str(arguments[0])).name)
+
+
+def test_only_records_that_changed_are_read(place: Place) -> None:
+    sys.addaudithook(watch)
+    forge = place.forge
+    drafts = [PullDraft(f"orch/t-{number}-x", "X", "") for number in (1, 2, 3)]
+    for draft in drafts:
+        place.commit(f"{draft.branch[5:]}.txt", "x", branch=draft.branch)
+        forge.publish(draft)
+    forge.pulls()
+    OPENED.clear()
+    assert forge.find("orch/t-2-x") == forge.pulls()[1]
+    assert forge.publish(drafts[0]) == forge.pulls()[0]
+    assert OPENED == []
+    place.forge.merge(2)
+    OPENED.clear()
+    assert [pull.state for pull in forge.pulls()] == ["open", "merged", "open"]
+    assert OPENED == ["2.json"]
+    (place.directory / "3.json").unlink()
+    assert forge.find("orch/t-3-x") is None
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(place: Place) -> None:
+    place.directory.parent.joinpath("pulls").write_text("in the way")
+    with pytest.raises(TransientError, match=r"cannot read .*pulls: Not a directory"):
+        place.forge.find(BRANCH)
+
+
 # --- doctor ----------------------------------------------------------------------------------------------
 
 
@@ -497,4 +534,4 @@ def test_a_git_that_is_too_old_is_told(place: Place, tmp_path: Path) -> None:
         check=False,
         env={**os.environ},
     )
-    assert "git version 2.34.1 cannot merge pull requests (install git 2.38 or newer)" in done.stderr
+    assert "git version 2.34.1 is too old (install git 2.38 or newer)" in done.stderr

@@ -80,6 +80,21 @@ def test_a_pid_that_cannot_be_published_frees_the_lock(tmp_path: Path) -> None:
     assert presence(tmp_path).holder() is None
 
 
+def test_a_folder_in_place_of_the_lock_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".orch" / "coordinator.lock").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"cannot lock .*coordinator\.lock: Is a directory") as caught:
+        presence(tmp_path).__enter__()
+    assert caught.value.hint == "move it away"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_of_somebody_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".orch").mkdir(mode=0o555)
+    with pytest.raises(ConfigError, match=r"coordinator\.lock: Permission denied") as caught:
+        presence(tmp_path).__enter__()
+    assert caught.value.hint == "check the owner and the permissions"
+
+
 def test_a_lock_file_with_nonsense_in_it_does_no_harm(tmp_path: Path) -> None:
     with hold(tmp_path) as child:
         (tmp_path / ".orch" / "coordinator.lock").write_text("nonsense\n")

@@ -5,9 +5,10 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -22,6 +23,7 @@ from orch.core.model import (
     Phase,
     Process,
     PullRequest,
+    Run,
     RunKey,
 )
 from orch.errors import PermanentError, TransientError
@@ -61,8 +63,15 @@ def launch_file(root: Path, key: RunKey) -> bool:
     return atomic.create(root / key.task / str(key.attempt) / "run.json", records.encode(PROCESS))
 
 
+class Store(RunStore, Protocol):
+    """What both have beyond the protocol, for the command line."""
+
+    def history(self, task: str) -> Sequence[Run]:
+        """Every attempt that is still kept, oldest first."""
+
+
 @pytest.fixture(params=["fake", "real"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[RunStore, Launch]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Store, Launch]:
     if request.param == "fake":
         fake = FakeRunStore()
         return fake, lambda key: fake.processes.setdefault(key, PROCESS) is PROCESS
@@ -82,12 +91,12 @@ def store(tmp_path: Path, warnings: list[str]) -> RunDirectories:
 
 
 class TestContract:
-    def test_there_is_nothing_at_first(self, world: tuple[RunStore, Launch]) -> None:
+    def test_there_is_nothing_at_first(self, world: tuple[Store, Launch]) -> None:
         store, _ = world
         assert store.load() == {}
         assert list(store.history("gh-471")) == []
 
-    def test_a_run_goes_through_its_phases(self, world: tuple[RunStore, Launch]) -> None:
+    def test_a_run_goes_through_its_phases(self, world: tuple[Store, Launch]) -> None:
         store, launch = world
         store.claim(KEY, CLAIM)
         run = store.load()["gh-471"]
@@ -101,13 +110,13 @@ class TestContract:
         told = Claim(CLAIM.branch, CLAIM.agent, title="", claimed_at=10.0, queued_at=9.0)
         assert (run.claim, run.process) == (told, None)
 
-    def test_the_first_claim_of_a_run_stays(self, world: tuple[RunStore, Launch]) -> None:
+    def test_the_first_claim_of_a_run_stays(self, world: tuple[Store, Launch]) -> None:
         store, _ = world
         store.claim(KEY, CLAIM)
         store.claim(KEY, Claim("orch/other", "codex", "Other", 99.0))
         assert store.load()["gh-471"].claim == CLAIM
 
-    def test_the_first_outcome_of_a_run_stays(self, world: tuple[RunStore, Launch]) -> None:
+    def test_the_first_outcome_of_a_run_stays(self, world: tuple[Store, Launch]) -> None:
         store, _ = world
         store.claim(KEY, CLAIM)
         store.finish(KEY, OUTCOME)
@@ -115,21 +124,21 @@ class TestContract:
         assert store.load()["gh-471"].outcome == OUTCOME
 
     def test_a_launcher_that_comes_after_the_end_finds_the_run_taken(
-        self, world: tuple[RunStore, Launch]
+        self, world: tuple[Store, Launch]
     ) -> None:
         store, launch = world
         store.claim(KEY, CLAIM)
         store.finish(KEY, OUTCOME)
         assert not launch(KEY)
 
-    def test_finish_leaves_the_launcher_that_was_there_before(self, world: tuple[RunStore, Launch]) -> None:
+    def test_finish_leaves_the_launcher_that_was_there_before(self, world: tuple[Store, Launch]) -> None:
         store, launch = world
         store.claim(KEY, CLAIM)
         launch(KEY)
         store.finish(KEY, OUTCOME)
         assert [run.process for run in store.history("gh-471")] == [PROCESS]
 
-    def test_load_gives_the_latest_run_and_history_all_of_them(self, world: tuple[RunStore, Launch]) -> None:
+    def test_load_gives_the_latest_run_and_history_all_of_them(self, world: tuple[Store, Launch]) -> None:
         store, _ = world
         keys = [RunKey("gh-471", attempt) for attempt in range(1, 12)]
         for key in keys:
@@ -150,7 +159,7 @@ class TestContract:
         [RunKey("../x", 1), RunKey("", 1), RunKey("gh-471/..", 1), RunKey("gh-471", 0), RunKey("gh-471", -1)],
         ids=str,
     )
-    def test_what_is_no_run_has_no_directory(self, world: tuple[RunStore, Launch], key: RunKey) -> None:
+    def test_what_is_no_run_has_no_directory(self, world: tuple[Store, Launch], key: RunKey) -> None:
         store, _ = world
         with pytest.raises(PermanentError, match="is not the name of a run"):
             store.directory(key)
@@ -159,11 +168,11 @@ class TestContract:
         with pytest.raises(PermanentError):
             store.finish(key, OUTCOME)
 
-    def test_history_of_what_is_no_task_is_refused(self, world: tuple[RunStore, Launch]) -> None:
+    def test_history_of_what_is_no_task_is_refused(self, world: tuple[Store, Launch]) -> None:
         with pytest.raises(PermanentError):
             world[0].history("..")
 
-    def test_the_directory_of_a_run(self, world: tuple[RunStore, Launch]) -> None:
+    def test_the_directory_of_a_run(self, world: tuple[Store, Launch]) -> None:
         assert world[0].directory(RunKey("gh-471", 12)).parts[-2:] == ("gh-471", "12")
 
 
@@ -405,6 +414,7 @@ class TestKills:
 WORKER = """
 import sys
 from pathlib import Path
+from typing import Protocol
 from orch.adapters.store.runs import RunDirectories
 from orch.core.model import Claim, Outcome, OutcomeKind, RunKey
 store = RunDirectories(Path(sys.argv[1]), warn=sys.exit)

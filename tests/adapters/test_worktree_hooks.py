@@ -66,6 +66,23 @@ def test_a_setup_left_by_a_killed_orch_is_ended_first(place: Place, tmp_path: Pa
         other.stdin.close()
 
 
+def test_a_hook_left_by_a_killed_orch_is_ended_before_a_teardown(place: Place) -> None:
+    place.worktrees.ensure(RUN, BRANCH)
+    env = {**os.environ, hooks.MARK: str(place.tree)}
+    with subprocess.Popen(["sleep", "100"], env=env) as left:
+        lives = 'grep -q "^State:.S" "/proc/$LEFT/status"'
+        place.hooks = Hooks(teardown=f"! {lives}", env={**ENV, "LEFT": str(left.pid)})
+        place.worktrees.remove("t-1")
+        left.kill()
+    assert place.warnings == []
+
+
+def test_what_a_hook_says_is_clean(place: Place) -> None:
+    place.hooks = Hooks(setup="printf '\\033[31mno https://ada:hunter2@host/\\033[0m\\n'; exit 3", env=ENV)
+    with pytest.raises(PermanentError, match=r"exit code 3: no https://\*\*\*@host/$"):
+        place.worktrees.ensure(RUN, BRANCH)
+
+
 def test_a_hook_that_cannot_be_started_is_transient(place: Place) -> None:
     with pytest.raises(TransientError, match="cannot start the hook"):
         hooks.execute("setup", "true", place.trees / "nowhere", env=ENV, log=place.runs / "log", seconds=1)

@@ -20,7 +20,7 @@ def left_working(shop: Path, agent: str) -> None:
     with running(shop, "run", "--plain") as coordinator:
         wait_until(lambda: is_active(shop, "t-1"), "the worker works")
         coordinator.send_signal(signal.SIGINT)
-        assert coordinator.wait(60) == 0
+        assert coordinator.wait(60) == 130
         assert coordinator.stdout
         assert "t-1: left to the next orch run" in coordinator.stdout.read()
     assert status(shop)["coordinator"] is None

@@ -13,7 +13,7 @@ from tests.cli.command import ENVIRONMENT, Terminal, git, ok, orch, running, spa
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo's project and what the demo printed."""
-    folder = tmp_path_factory.mktemp("demo")
+    folder = tmp_path_factory.mktemp("a demo")
     done = spawn(folder, "demo", "--plain", TMPDIR=str(folder))
     assert done.code == 0, done
     (made,) = folder.glob("orch-demo-*")
@@ -36,7 +36,7 @@ def test_the_demo_shows_what_it_promises(demo: tuple[Path, str]) -> None:
     }
     assert task(shop, "t-4")["attempt"] == 2
     assert "Which one shall it be" in task(shop, "t-5")["error"]
-    assert str(shop) in out
+    assert f"\n  cd '{shop}'\n" in out
     assert "merge t-1" in out
     assert re.search(r"idle after \d+s: 6 completed, 1 failed, 1 blocked", out)
 
@@ -49,17 +49,20 @@ def test_the_demo_leaves_nothing_running_and_the_checkout_alone(shop: Path) -> N
     assert len([name for name in branches if name.startswith("orch/t-")]) == 6
 
 
-def test_a_demo_that_is_interrupted_and_not_kept_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_demo_that_is_interrupted_leaves_nothing_or_says_where_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
 ) -> None:
     monkeypatch.setitem(ENVIRONMENT, "TMPDIR", str(tmp_path))
-    with running(tmp_path, "demo", "--plain", "--no-keep") as process:
+    with running(tmp_path, "demo", "--plain", "--keep" if keep else "--no-keep") as process:
         lines = process.stdout
         assert lines
         assert any("launched" in line for line in lines)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    assert list(tmp_path.iterdir()) == []
+        assert process.wait(60) == 130
+        rest = lines.read()
+    left = list(tmp_path.iterdir())
+    assert [f"Everything lies in {folder.resolve()}:" in rest for folder in left] == [True] * keep
 
 
 def test_the_dashboard_of_the_demo(shop: Path) -> None:
@@ -131,7 +134,10 @@ def test_diff_then_merge_then_the_same_diff(shop: Path) -> None:
     assert "was merged already" in ok(shop, "merge", "t-1")
     assert (shop / "tasks.md").read_text() == text
     assert ok(shop, "diff", "t-1") == before
-    assert "Merged" in ok(shop, "show", "t-1")
+    shown = ok(shop, "show", "t-1")
+    assert re.search(r"Merged +\d{4}-", shown)
+    assert re.search(r"Pull +#\d+ merged ", shown)
+    assert "orch merge" not in shown
     assert "merged" in ok(shop, "pr", "show", "t-1")
 
 

@@ -74,7 +74,9 @@ def test_without_a_project_the_way_out_is_said(repository: Path) -> None:
 def test_each_directory_counts_from_the_one_before(shop: Path) -> None:
     (shop / "deep" / "er").mkdir(parents=True)
     text = ok(shop.parent, "-C", "shop", "-C", "deep/er", "-C", ".", "config", "check")
-    assert text == f"{shop / 'config.toml'} is fine\n"
+    assert text == "ok\n"
+    (shop / "config.toml").write_text("[nonsense]\n")
+    assert orch(shop.parent, "-C", "shop", "-C", "deep/er", "config", "check").code == 1
 
 
 def test_the_project_is_found_from_below_but_not_above_the_repository(shop: Path) -> None:
@@ -88,7 +90,8 @@ def test_in_a_worktree_of_the_project_the_project_is_meant(shop: Path) -> None:
     (shop / ".orch").mkdir()
     git(shop, "worktree", "add", "--quiet", "trees/t-1")
     (shop / "trees/t-1/tasks.md").write_text("# a copy that was committed by mistake\n")
-    assert ok(shop / "trees/t-1", "config", "check") == f"{shop / 'config.toml'} is fine\n"
+    (shop / "trees/t-1/config.toml").write_text("[nonsense]\n")
+    assert ok(shop / "trees/t-1", "config", "check") == "ok\n"
 
 
 def test_a_strange_git_file_is_no_crash(shop: Path) -> None:
@@ -99,7 +102,7 @@ def test_a_strange_git_file_is_no_crash(shop: Path) -> None:
 
 def test_a_broken_configuration_names_its_key(shop: Path) -> None:
     (shop / "config.toml").write_text("[coordinator]\nmax_concurrent_workerz = 3\n")
-    done = orch(shop, "config", "check")
+    done = orch(shop, "status")
     assert done.code == 1
     assert "max_concurrent_workerz" in done.err
     assert "Traceback" not in done.err
@@ -221,6 +224,26 @@ def test_completion_offers_commands_and_task_names(shop: Path, shell: str) -> No
     assert "t-1" in out
     assert "t-2" in out
     assert "gh-7" not in out
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_title_in_the_completion_is_nothing_but_text(shop: Path, shell: str) -> None:
+    title = r"Fix \$(touch owned) [/b] [red]it" + "\x1b]0;owned\x07\u202e" + " long" * 90
+    (shop / "tasks.md").write_text(f"[] t-1: {title}\n")
+    done = spawn(
+        shop,
+        _ORCH_COMPLETE=f"complete_{shell}",
+        _TYPER_COMPLETE_ARGS="orch show t",
+        _TYPER_COMPLETE_FISH_ACTION="get-args",
+    )
+    assert done.code == 0, done
+    (line,) = done.out.splitlines()
+    assert "Fix /" in line
+    assert "(/b) (red)it long" in line
+    assert "\\\\$" not in line  # zsh reads it as a backslash and then runs $(...)
+    assert "\x1b" not in line
+    assert "\x07" not in line
+    assert "\u202e" not in line
 
 
 def test_completion_outside_of_a_project_is_silent(tmp_path: Path) -> None:

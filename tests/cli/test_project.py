@@ -43,9 +43,31 @@ def test_init_outside_of_a_repository_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_config_check_without_a_file(shop: Path) -> None:
+def test_config_check_lists_everything_that_is_wrong(shop: Path) -> None:
+    config = shop / "config.toml"
+    wrong = "\n[verify]\ntimeout_seconds = -1\ncomand = 'make'\n"
+    config.write_text(config.read_text() + wrong)
+    done = orch(shop, "config", "check")
+    assert done.code == 1
+    first, second = done.out.splitlines()
+    number = len(config.read_text().splitlines())
+    assert first.startswith(f"config.toml:{number - 1}: [verify] timeout_seconds: ")
+    assert second.startswith(f"config.toml:{number}: [verify] comand: ")
+    assert "did you mean command?" in second
+    assert "orch config check" not in done.out + done.err
+    assert "`orch config check` lists them all" in orch(shop, "status").err
+
+
+def test_config_check_says_ok(shop: Path) -> None:
+    assert ok(shop, "config", "check") == "ok\n"
+
+
+def test_config_check_without_a_file_judges_the_defaults(shop: Path) -> None:
     (shop / "config.toml").unlink()
-    assert "every setting has its default" in ok(shop, "config", "check")
+    done = orch(shop, "config", "check")
+    assert "every setting has its default" in done.out
+    assert "the agent 'claude' is of kind claude, which is not available yet" in done.out
+    assert done.code == 1
 
 
 def test_doctor_says_what_is_fine_and_what_to_do(shop: Path) -> None:

@@ -2,10 +2,11 @@
 
 import queue
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from orch.coordinator.background import THREADS, Background, perform
+from orch.coordinator.background import THREADS, Background, perform, start_thread
 from orch.core.actions import Action, Poll, Remove, Result, Verify
 from orch.core.model import RunKey
 from orch.errors import ConfigError, PermanentError, TransientError
@@ -16,9 +17,9 @@ SECONDS = 20.0
 class Posted:
     """Where the results come."""
 
-    def __init__(self) -> None:
+    def __init__(self, **ways: Callable[..., bool]) -> None:
         self.queue: queue.Queue[Result] = queue.Queue()
-        self.background = Background(self.queue.put)
+        self.background = Background(self.queue.put, **ways)
 
     def next(self) -> Result:
         return self.queue.get(timeout=SECONDS)
@@ -86,6 +87,48 @@ def test_many_tasks_share_few_threads_but_verify_holds_nobody_up(posted: Posted)
     assert threading.active_count() <= before + THREADS
     go.set()
     assert posted.background.wait_until_idle(SECONDS)
+
+
+def test_slow_actions_of_different_tasks_run_at_the_same_time(posted: Posted) -> None:
+    posted.background.submit("t-0", Remove("t-0"), lambda: None)
+    posted.next()
+    together = threading.Barrier(THREADS, timeout=SECONDS)
+    for number in range(1, THREADS + 1):
+        posted.background.submit(f"t-{number}", Remove(f"t-{number}"), together.wait)
+    assert [posted.next().failure for _ in range(THREADS)] == [None] * THREADS
+
+
+def test_what_belongs_to_no_task_does_not_count_as_pending(posted: Posted) -> None:
+    go = threading.Event()
+    posted.background.submit("", Poll(), lambda: go.wait(SECONDS))
+    assert posted.background.pending == 0
+    assert not posted.background.wait_until_idle(0)
+    go.set()
+    assert posted.background.wait_until_idle(SECONDS)
+
+
+@pytest.mark.parametrize("action", [Remove("t-1"), Verify(RunKey("t-1", 1))])
+def test_a_system_without_threads_fails_the_action(action: Action) -> None:
+    posted = Posted(start_thread=lambda *_: False)
+    posted.background.submit("t-1", action, lambda: None)
+    failure = posted.next().failure
+    assert failure is not None
+    assert "no more threads" in failure.message
+    assert posted.background.wait_until_idle(0)
+
+
+def test_with_one_thread_to_be_had_everything_is_still_done() -> None:
+    started: list[str] = []
+
+    def once(name: str, target: Callable[..., None], *arguments: str) -> bool:
+        started.append(name)
+        return len(started) == 1 and start_thread(name, target, *arguments)
+
+    posted = Posted(start_thread=once)
+    for number in range(5):
+        posted.background.submit(f"t-{number}", Remove(f"t-{number}"), lambda: None)
+    assert len({posted.next().action for _ in range(5)}) == 5
+    assert len(started) > 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from orch.coordinator.loop import Coordinator, Setup
 from orch.coordinator.mailbox import Mailbox
-from orch.core.model import Drain, Policy, RunKey, StopRequest
+from orch.core.model import Drain, Policy, RetryRequest, RunKey, StopRequest
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, PermanentError, TransientError
 from tests.fakes.ports import FakeWorld
@@ -60,7 +60,9 @@ class Stage:
 
     def commit_and_end(self, snapshot: Snapshot) -> bool:
         """When the worker runs, let it commit and end."""
-        live = self.world.executor.live
+        # The coordinator has seen them: their start is over on the background thread too.
+        seen = [run.key for run in snapshot.runs.values() if run.live and run.process]
+        live = [key for key in self.world.executor.live if key in seen]
         for key in live:
             self.world.worktrees.edit(key.task, "file", "text")
             self.world.worktrees.commit(key.task, "Do it")
@@ -149,7 +151,12 @@ def test_a_stop_is_carried_out_without_launching_anything(tmp_path: Path) -> Non
         on_snapshot=again.show,
     )
     stage.world.requests.post(StopRequest("t-1", "enough"))
+    # Neither a reload nor what somebody else asked for makes it a coordinator that launches.
+    stage.world.requests.post(RetryRequest("t-2"))
+    again.reloads = [replace(again.setup, policy=again.policy.evolve(max_concurrent_workers=9))]
+    again.answers = [send(signal.SIGHUP)]
     coordinator.finish_stops(["t-1"])
+    assert again.reloads == []
     assert stage.world.executor.live == []
     assert stage.world.executor.started == [KEY]
     assert "[⏰" in (stage.world.tasks.text or "")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,8 +109,22 @@ def test_anything_new_in_a_folder_wakes(watching: Mailbox, tmp_path: Path) -> No
 
 
 def test_other_files_wake_nobody(watching: Mailbox, tmp_path: Path) -> None:
+    began = time.monotonic()
     (tmp_path / "other.txt").write_text("x")
     assert watching.wait(0.2) == ()
+    assert time.monotonic() - began >= 0.2, "it came back before its time"
+
+
+def test_what_cannot_be_watched_is_looked_at(mailbox: Mailbox, tmp_path: Path) -> None:
+    away = tmp_path / "not there yet" / "tasks.md"
+    mailbox.watch([away], [])
+    away.parent.mkdir()
+    away.write_text("x")
+    assert mailbox.wait(SECONDS) == (Look("tasks.md changed"),)
+    (tmp_path / "tasks.md").write_text("one\n")
+    mailbox.watch([tmp_path / "tasks.md"], [])
+    (tmp_path / "tasks.md").write_text("other\n")
+    assert Look("tasks.md changed") in mailbox.wait(SECONDS)
 
 
 def test_the_file_behind_a_link_is_watched(mailbox: Mailbox, tmp_path: Path) -> None:

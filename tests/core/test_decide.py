@@ -16,6 +16,7 @@ from orch.core.actions import (
     Inspect,
     MakeRun,
     Poll,
+    Prune,
     Publish,
     Remove,
     SavePause,
@@ -49,7 +50,7 @@ from orch.core.model import (
 )
 from orch.core.state import Seen, Snapshot, State
 from orch.core.tasks_md import parse
-from tests.core.world import Worker, World
+from tests.core.world import TODAY, Worker, World
 
 
 def kinds(actions: list[Action]) -> list[type]:
@@ -106,7 +107,7 @@ def test_a_task_travels_to_its_pull_request() -> None:
         1,
         1,
     )
-    assert is_idle(world.state, world.policy)
+    assert is_idle(world.state)
 
 
 def test_the_limit_and_the_order_hold() -> None:
@@ -144,7 +145,7 @@ def test_lines_without_an_id_are_named_once_the_line_is_finished() -> None:
     world.settle()
     assert set(world.tasks) == {"t-7", "t-8"}
     assert world.wake_at == world.now + 0.75
-    assert not is_idle(world.state, world.policy)
+    assert not is_idle(world.state)
     world.age = 2.0
     world.wait()
     assert set(world.tasks) == {"t-7", "t-8", "t-9"}
@@ -234,6 +235,39 @@ def test_a_pull_request_that_someone_opened_completes_the_task_and_is_not_double
     assert world.state.metrics.prs_created == 0
 
 
+def test_the_old_pull_request_of_a_task_that_is_done_again_is_no_evidence() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1")
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    world.edit("t-1", Mark())
+    world.settle()
+    world.wait()
+    world.end("t-1", Exit(EndReason.EXITED, 1), Evidence(head="abcdef1234567890", commits=("work",)))
+    world.settle()
+    assert world.mark("t-1") is Status.FAILED
+    world.edit("t-1", Mark())
+    world.settle()
+    world.wait()
+    world.end("t-1", evidence=Evidence(head="fedcba0987654321", commits=("work", "more")))
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert len(world.pulls) == 1
+
+
+def test_doing_nothing_on_a_branch_that_was_completed_before_is_no_work() -> None:
+    world = running("t-1", max_attempts=1)
+    world.end("t-1")
+    world.settle()
+    world.edit("t-1", Mark())
+    world.settle()
+    world.wait()
+    world.end("t-1")
+    world.settle()
+    assert world.mark("t-1") is Status.FAILED
+    assert world.tasks["t-1"].fields["Reason"].startswith("no work")
+
+
 def test_verify_decides_and_its_tail_reaches_the_next_attempt() -> None:
     world = running("t-1", verify=True, max_attempts=2)
     world.check = (False, "collected 3\nFAILED test_a")
@@ -284,8 +318,8 @@ def test_failures_come_back_later_and_later_and_then_end() -> None:
             world.wait()
             world.wait()
     assert world.mark("t-1") is Status.FAILED
-    assert 5 <= waits[0] < 6.25
-    assert 10 <= waits[1] < 12.5
+    assert 3.75 < waits[0] <= 5
+    assert 7.5 < waits[1] <= 10
     assert world.state.metrics.workers_failed == 3
     assert world.state.metrics.recent == (False,)
 
@@ -455,16 +489,13 @@ def test_a_launcher_that_is_seen_again_is_not_lost() -> None:
     assert world.run("t-1").phase is Phase.RUNNING
 
 
-def test_a_launcher_that_never_shows_up_is_started_again() -> None:
-    world = World()
-    world.add("t-1")
-    world.settle()
+def test_a_run_json_that_somebody_took_away_is_started_again_behind_the_fence() -> None:
+    world = running("t-1")
     worker = world.workers[RunKey("t-1", 1)]
     worker.process, worker.alive = None, False
-    for _ in range(12):
-        world.wait()
-    starts = [action for action in world.done if isinstance(action, Start)]
-    assert len(starts) == 2
+    world.wait()
+    world.wait()
+    assert world.starts == {RunKey("t-1", 1): 2}
     assert world.run("t-1").phase is Phase.RUNNING
 
 
@@ -496,7 +527,7 @@ def test_a_write_that_changes_nothing_is_not_repeated_at_once() -> None:
     world = World()
     world.add("t-1", Status.ACTIVE)
     was = world.document()
-    results = world.tick()
+    results = [result for result in world.tick() if isinstance(result.action, WriteTasks)]
     world.tick((type(results[0])(results[0].action, was),))
     assert world.state.retry_writes_at > world.now
 
@@ -722,13 +753,56 @@ def test_a_stop_while_verify_runs_still_counts() -> None:
 def test_a_stop_that_comes_too_late_is_dismissed() -> None:
     world = running("t-1")
     world.end("t-1")
-    world.faults = lambda action: Failure("later") if isinstance(action, Publish) else None
-    world.settle()
+    results = world.tick(tuple(world.tick()))
+    assert world.run("t-1").phase is Phase.PUBLISHING
     world.requests = [StopRequest("t-1", "enough")]
-    world.faults = lambda _: None
-    world.wait()
+    while results:
+        results = world.tick(tuple(results))
     assert world.mark("t-1") is Status.COMPLETED
     assert world.requests == []
+
+
+@pytest.mark.parametrize("kind", [Inspect, Publish])
+def test_a_stop_need_not_wait_for_what_does_not_work_out(kind: type) -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.faults = lambda action: Failure("unreachable") if isinstance(action, kind) else None
+    world.settle()
+    world.requests = [StopRequest("t-1", "enough")]
+    world.settle()
+    assert world.mark("t-1") is Status.BLOCKED
+    assert world.requests == []
+    assert is_idle(world.state)
+
+
+def test_a_drain_leaves_what_does_not_work_out_to_the_next_start() -> None:
+    world = running("t-1", drain=Drain.STOP)
+    world.end("t-1")
+    world.faults = lambda action: Failure("unreachable") if isinstance(action, Publish) else None
+    world.settle()
+    world.settle(terminations=1)
+    assert is_drained(world.state, world.policy)
+    world.restart()
+    world.faults = lambda _: None
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert [key.attempt for key in world.workers] == [1]
+
+
+def test_a_verify_that_takes_long_is_ended_by_a_stop() -> None:
+    world = running("t-1", verify=True)
+    world.end("t-1")
+    results = world.tick()
+    results = world.tick(tuple(results))
+    assert [type(result.action) for result in results] == [Verify]
+    world.requests = [StopRequest("t-1", "enough")]
+    assert End in [type(result.action) for result in world.tick()]
+    assert End not in [type(result.action) for result in world.tick()]
+    verify = Verify(RunKey("t-1", 1))
+    results = world.tick((type(results[0])(verify, (False, "stopped")),))
+    world.tick(tuple(results))
+    world.settle()
+    assert world.mark("t-1") is Status.BLOCKED
 
 
 def test_a_launcher_that_does_not_obey_is_swept() -> None:
@@ -743,20 +817,14 @@ def test_a_launcher_that_does_not_obey_is_swept() -> None:
     assert world.mark("t-1") is Status.BLOCKED
 
 
-def test_a_worker_that_has_not_published_itself_is_stopped_once_it_has() -> None:
-    world = World()
-    world.add("t-1")
-    world.settle()
-    worker = world.workers[RunKey("t-1", 1)]
-    process, worker.process, worker.alive = worker.process, None, False
-    world.wait(0.01)
-    world.state = world.state.evolve(runs={"t-1": world.run("t-1").evolve(process=None)})
+def test_a_stop_in_the_moment_of_the_launch_waits_for_the_launcher() -> None:
+    world = running("t-1")
     world.requests = [StopRequest("t-1", "now", now=True)]
-    world.settle()
-    assert not worker.ended
-    worker.process, worker.alive = process, True
-    world.wait()
-    assert worker.ended
+    early = world.state.evolve(runs={"t-1": world.run("t-1").evolve(process=None)})
+    blind = replace(world.look(), probes={})
+    assert End not in kinds(list(decide(early, blind, world.policy).actions))
+    assert End in kinds(world.settle())
+    assert world.workers[RunKey("t-1", 1)].ended
 
 
 def test_a_pending_task_can_be_stopped_and_retried() -> None:
@@ -798,8 +866,35 @@ def test_requests_for_what_is_not_there_are_dismissed() -> None:
 def test_requests_wait_while_the_file_is_away() -> None:
     world = World()
     world.readable = False
-    world.requests = [RetryRequest("t-1")]
+    world.requests = [RetryRequest("t-1"), StopRequest("t-1", "x")]
     assert world.settle() == []
+    assert len(world.requests) == 2
+
+
+def test_a_retry_that_cannot_start_keeps_nobody_from_being_idle() -> None:
+    world = World()
+    world.add("t-1", Status.FAILED)
+    world.add("t-2", after=("t-1",))
+    world.requests = [RetryRequest("t-2")]
+    world.settle()
+    assert world.requests
+    assert is_idle(world.state)
+    world.requests = [RetryRequest("t-1")]
+    world.tick()
+    assert not is_idle(world.state)
+    world.requests = [RetryRequest("t-9")]
+    world.tick()
+    assert not is_idle(world.state), "it is about to be dismissed"
+
+
+def test_what_cannot_be_looked_at_is_said_once() -> None:
+    world = World()
+    seen = replace(world.look(), unseen={"tasks.md": "could not look at tasks.md: EIO"})
+    state = decide(decide(world.state, seen, world.policy).state, seen, world.policy).state
+    assert list(state.notices.values()) == ["could not look at tasks.md: EIO"]
+    assert [event.kind for event in state.metrics.history] == ["error"]
+    state = decide(state, world.look(), world.policy).state
+    assert state.notices == {}
 
 
 def test_requests_that_cannot_be_read_are_remembered() -> None:
@@ -865,7 +960,7 @@ def test_pause_launches_nothing_and_survives() -> None:
     world.restart()
     world.settle()
     assert world.state.paused == "paused by orch pause"
-    assert not is_idle(world.state, world.policy)
+    assert not is_idle(world.state)
     world.requests = [PauseRequest(paused=False)]
     world.settle()
     assert world.paused is None
@@ -971,7 +1066,7 @@ def test_too_little_memory_or_disk_launches_nothing_and_says_so(resources: Resou
     world.settle()
     assert world.state.runs == {}
     assert "10 MB" in world.state.notices["resources"]
-    assert not is_idle(world.state, world.policy)
+    assert not is_idle(world.state)
     world.resources = Resources(free_memory_mb=1000, free_disk_mb=1000)
     world.settle()
     assert "t-1" in world.state.runs
@@ -986,7 +1081,7 @@ def test_a_missing_agent_starts_nothing_and_fails_nothing(agent: str, problems: 
     world.agent_problems = problems
     world.settle()
     assert world.state.runs == {}
-    assert is_idle(world.state, world.policy)
+    assert is_idle(world.state)
     world.agent_problems = {}
     world.edit("t-1", agent="")
     world.settle()
@@ -998,11 +1093,11 @@ def test_a_task_that_waits_for_its_next_attempt_is_not_idle() -> None:
     world.end("t-1", evidence=Evidence())
     world.settle()
     assert not world.state.live
-    assert not is_idle(world.state, world.policy)
+    assert not is_idle(world.state)
 
 
 def test_nothing_is_idle_before_the_file_was_seen() -> None:
-    assert not is_idle(World().state, World().policy)
+    assert not is_idle(World().state)
 
 
 # --- the forge and old news -----------------------------------------------------------------------
@@ -1050,6 +1145,33 @@ def test_a_failed_tree_goes_after_its_time() -> None:
     assert world.wake_at == world.now + 60
     world.wait()
     assert world.trees == set()
+
+
+def test_until_idle_does_not_wait_for_a_tree_that_is_kept_for_a_while() -> None:
+    world = running("t-1", max_attempts=1, keep_failed_seconds=3600.0)
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    assert world.state.trees
+    assert is_idle(world.state)
+
+
+def test_a_tree_stays_between_two_attempts() -> None:
+    world = running("t-1", max_attempts=2, keep_failed_seconds=60.0, retry_initial=500.0, retry_max=500.0)
+    for _ in range(2):
+        world.end("t-1", evidence=Evidence())
+        world.settle()
+        if world.mark("t-1") is Status.PENDING:
+            world.wait(500)
+            world.wait()
+    assert world.state.trees
+    world.edit("t-1", Mark())
+    world.settle()
+    world.wait()
+    world.end("t-1", evidence=Evidence())
+    world.settle()
+    world.wait(100)
+    assert world.mark("t-1") is Status.PENDING
+    assert world.trees == {"t-1"}
 
 
 def test_a_tree_that_is_in_use_again_stays() -> None:
@@ -1110,6 +1232,17 @@ def test_health_is_acted_on_once_on_the_way_down() -> None:
     assert world.state.health.value == "ok"
 
 
+def test_a_completed_task_does_not_repeat_an_alarm_that_still_holds() -> None:
+    world = running("t-1", "t-2")
+    world.state = world.state.evolve(metrics=Metrics(recent=(False,) * 9))
+    world.settle()
+    for name in ("t-1", "t-2"):
+        world.end(name)
+        world.settle()
+    assert world.state.health.value == "degraded"
+    assert events(world).count("health") == 1
+
+
 def test_a_completed_task_ends_the_alarm() -> None:
     world = running("t-1")
     world.state = world.state.evolve(metrics=Metrics(worktree_errors=11))
@@ -1156,11 +1289,22 @@ def test_a_pull_request_without_commits_of_its_own_is_taken_as_it_is() -> None:
 def test_what_was_completed_before_today_is_moved_away() -> None:
     text = "## Completed Today\n\n[✅] t-1: Old\n- Completed: 1970-01-11 10:00:00\n"
     seen = Seen(now=1_000_000.0, document=parse(text))
-    decision = decide(State(), seen, Policy())
+    decision = decide(State(pruned=TODAY), seen, Policy())
     assert decision.actions == (WriteTasks((Archive("t-1"),)),)
     assert decide(decision.state, seen, Policy()).actions == ()
     tomorrow = Seen(now=1_100_000.0, document=seen.document)
-    assert decide(decision.state, tomorrow, Policy()).actions == (WriteTasks((Archive("t-1"),)),)
+    assert WriteTasks((Archive("t-1"),)) in decide(decision.state, tomorrow, Policy()).actions
+
+
+def test_old_runs_are_pruned_at_the_start_and_once_a_day() -> None:
+    world = World(state=State())
+    world.policy = world.policy.evolve(keep_days=3.0)
+    assert world.settle() == [Prune(3.0, world.now)]
+    assert world.wait(60) == []
+    assert world.wait(86_400) == [Prune(3.0, world.now)]
+    world.faults = lambda action: Failure("read-only") if isinstance(action, Prune) else None
+    world.wait(86_400)
+    assert world.state.metrics.history[-1].message == "read-only"
 
 
 def test_local_time_is_what_tasks_md_shows() -> None:

@@ -15,25 +15,22 @@ def test_urgent_first_then_by_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fields", "unblock_on", "why", "stuck"),
+    ("status", "fields", "unblock_on", "why"),
     [
-        (Status.COMPLETED, {}, "completed", None, False),
-        (Status.COMPLETED, {}, "merged", "waits for t-1 to be merged", True),
-        (Status.COMPLETED, {"Merged": "today"}, "merged", None, False),
-        (Status.FAILED, {}, "completed", "waits for t-1, which is failed", True),
-        (Status.BLOCKED, {}, "completed", "waits for t-1, which is blocked", True),
-        (Status.SKIPPED, {}, "completed", "waits for t-1, which is skipped", True),
-        (Status.ACTIVE, {}, "completed", "waits for t-1", False),
-        (Status.PENDING, {}, "completed", "waits for t-1", False),
+        (Status.COMPLETED, {}, "completed", None),
+        (Status.COMPLETED, {}, "merged", "waits for t-1 to be merged"),
+        (Status.COMPLETED, {"Merged": "today"}, "merged", None),
+        (Status.FAILED, {}, "completed", "waits for t-1, which is failed"),
+        (Status.BLOCKED, {}, "completed", "waits for t-1, which is blocked"),
+        (Status.SKIPPED, {}, "completed", "waits for t-1, which is skipped"),
+        (Status.ACTIVE, {}, "completed", "waits for t-1"),
+        (Status.PENDING, {}, "completed", "waits for t-1"),
     ],
 )
-def test_a_dependency(
-    status: Status, fields: dict[str, str], unblock_on: str, why: str | None, stuck: bool
-) -> None:
+def test_a_dependency(status: Status, fields: dict[str, str], unblock_on: str, why: str | None) -> None:
     plan = make_plan(document(task("t-1", status, fields=fields), task("t-2", after=("t-1",))), unblock_on)
     assert plan.waiting.get("t-2") == why
     assert ("t-2" in plan.ready) is (why is None)
-    assert ("t-2" in plan.stuck) is stuck
 
 
 def test_several_parents_are_all_needed() -> None:
@@ -47,7 +44,6 @@ def test_several_parents_are_all_needed() -> None:
         "completed",
     )
     assert plan.waiting == {"t-3": "waits for t-2; waits for t-9, which is not in tasks.md"}
-    assert plan.stuck == {"t-3"}
     assert plan.ready == ("t-2", "t-4")
 
 
@@ -65,7 +61,7 @@ def test_bare_numbers_mean_the_only_task_with_that_number() -> None:
     assert plan.waiting == {"t-2": "waits for 8, which is not in tasks.md"}
 
 
-def test_cycles_are_named_and_stuck() -> None:
+def test_cycles_are_named() -> None:
     tasks = (
         task("t-1", after=("t-2",)),
         task("t-2", after=("t-3", "t-5")),
@@ -79,7 +75,6 @@ def test_cycles_are_named_and_stuck() -> None:
     assert plan.waiting["t-1"] == plan.waiting["t-3"] == "dependency cycle: t-1 -> t-2 -> t-3 -> t-1"
     assert plan.waiting["t-4"] == "dependency cycle: t-4 -> t-4"
     assert plan.waiting["t-6"] == "waits for t-1; waits for t-5"
-    assert plan.stuck == {"t-1", "t-2", "t-3", "t-4", "t-6"}
 
 
 def test_a_chain_as_long_as_the_file_needs_no_recursion() -> None:
@@ -87,7 +82,6 @@ def test_a_chain_as_long_as_the_file_needs_no_recursion() -> None:
     plan = make_plan(document(*tasks), "completed")
     assert plan.ready == ("t-1",)
     assert len(plan.waiting) == 4999
-    assert not plan.stuck
 
 
 def test_active_and_unmerged_tasks_are_listed() -> None:

@@ -50,7 +50,8 @@ from orch.core.model import (
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
 from orch.core.tasks_md import Document
 
-NOTHING: object = object()
+TODAY = "1970-01-12"
+"""The date of the world's clock: the run directories have been pruned today."""
 
 
 @dataclass
@@ -80,6 +81,8 @@ class World:
     workers: dict[RunKey, Worker] = field(default_factory=dict)
     trees: set[str] = field(default_factory=set)
     pulls: dict[str, PullRequest] = field(default_factory=dict)
+    starts: dict[RunKey, int] = field(default_factory=dict)
+    """How often each run was started, also where its fence let nothing through."""
     evidence: dict[str, Evidence] = field(default_factory=dict)
     check: tuple[bool, str] = (True, "")
     paused: str | None = None
@@ -87,7 +90,7 @@ class World:
     agent_problems: dict[str, str] = field(default_factory=dict)
     readable: bool = True
     faults: Callable[[Action], Failure | None] = lambda _: None
-    state: State = field(default_factory=State)
+    state: State = field(default_factory=lambda: State(pruned=TODAY))
     done: list[Action] = field(default_factory=list)
     wake_at: float = 0.0
     _document: Document | None = None
@@ -169,7 +172,7 @@ class World:
                 marked=phase is Phase.RUNNING, retry_at=0.0 if phase is Phase.CLAIMING else None
             )
         live = frozenset(name for name, run in runs.items() if run.live)
-        self.state = State(runs=runs, live=live, paused=self.paused, metrics=Metrics())
+        self.state = State(runs=runs, live=live, paused=self.paused, metrics=Metrics(), pruned=TODAY)
 
     def end(self, name: str, exit: Exit | None = None, evidence: Evidence | None = None) -> None:
         """The worker of a task ends, by default well and with a commit."""
@@ -207,6 +210,7 @@ class World:
                 worker = self.workers[run.key]
                 assert run.key.task in self.trees, "started without a worktree"
                 assert self.tasks[run.key.task].mark == Mark(Status.ACTIVE, run.key.worker), "no active mark"
+                self.starts[run.key] = self.starts.get(run.key, 0) + 1
                 if worker.process is None:
                     worker.process, worker.alive = Process(4711, 1, "boot", self.now), True
             case Ask(key, reason):

@@ -43,6 +43,7 @@ def make_snapshot(*tasks: Task, runs: tuple[Run, ...] = (), **fields: Any) -> Sn
         at=NOW,
         document=Document("", {task.id: task for task in tasks}),
         runs={run.key.task: run for run in runs},
+        live=frozenset(run.key.task for run in runs if run.live),
         metrics=Metrics(),
         health=Health.OK,
     )

@@ -2,7 +2,7 @@ import json
 import time
 from dataclasses import replace
 
-from orch.core.metrics import Health
+from orch.core.metrics import Health, Metrics
 from orch.core.model import Mark, OutcomeKind, PullRequest, Status, Stopping, Task
 from orch.core.tasks_md import Document
 from orch.dashboard.report import make_report
@@ -92,6 +92,11 @@ def test_a_pending_task_tells_why_it_failed_before() -> None:
     (row,) = make_report(make_snapshot(task, runs=(run,)), NOW)["tasks"]
     assert (row["status"], row["error"], row["attempt"]) == ("pending", "exit code 1", 1)
     assert row["waiting"] == "retry at 2025-11-20 12:41:00".replace(today, "")
+
+
+def test_the_rate_is_rounded_as_in_the_metrics_file() -> None:
+    report = make_report(make_snapshot(metrics=Metrics(recent=(True, True, False))), NOW)
+    assert report["metrics"]["success_rate"] == 0.667
 
 
 def test_odd_bytes_in_a_title_still_give_valid_json() -> None:

@@ -15,6 +15,7 @@ from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import Mark, OutcomeKind, Phase, Problem, PullRequest, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
+from orch.dashboard.digest import make_digest
 from orch.dashboard.sections import Section
 from orch.dashboard.view import View, share_out
 from tests.dashboard.snapshots import NOW, busy, crowded, end, make_run, make_snapshot
@@ -30,7 +31,7 @@ def draw(snapshot: Snapshot, width: int = 80, height: int | None = None, *, colo
         color_system="truecolor" if colour else None,
         legacy_windows=False,
     )
-    console.print(View(snapshot, NOW, "shop", height))
+    console.print(View(make_digest(snapshot), NOW, "shop", height))
     return file.getvalue()
 
 
@@ -80,6 +81,13 @@ def test_long_lists_say_how_much_is_missing() -> None:
     text = draw(crowded(), 80, 24)
     assert re.search(r"… and 9\d\d more", text)
     assert re.search(r"… and 5\d more", text)
+
+
+def test_the_events_that_are_not_shown_are_all_counted() -> None:
+    recent = draw(crowded(), 80, 60).partition("Recent")[2]
+    shown = len(re.findall(r"event \d+", recent))
+    assert shown
+    assert f"… and {100 - shown} more" in recent
 
 
 def test_every_list_shows_something_in_24_rows() -> None:
@@ -164,6 +172,7 @@ def poisoned(evil: str) -> Snapshot:
         make_snapshot(),
         document=Document("", tasks, problems=(Problem(3, evil),)),
         runs=runs,
+        live=frozenset({"t-1"}),
         metrics=Metrics(history=(Event(NOW, "failed", evil, "t-3"),)),
         paused=evil,
         waiting={"t-2": evil},

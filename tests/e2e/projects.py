@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Project:
     origin: Path
     launches_file: Path
     signs: Path
+    children: "list[subprocess.Popen[str]]" = field(default_factory=list)
+    """Every coordinator that a test has started."""
 
     @property
     def tasks_file(self) -> Path:
@@ -127,6 +129,7 @@ class Project:
                 stderr=log,
                 text=True,
             )
+        self.children.append(child)
         pid_file = self.root / ".orch" / "coordinator.pid"
         self.wait_for(
             lambda: (

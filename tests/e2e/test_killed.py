@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.projects import Project
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -21,11 +21,16 @@ def test_kill_9_at_any_moment(project: Project, seed: int) -> None:
     for number in range(1, 19):
         lines += [f"[] t-{number}: Task {number}", kinds[number % len(kinds)]]
     project.write_tasks(*filter(None, lines))
-    for _ in range(KILLS):
+    met = 0
+    for _ in range(KILLS * 5):
         child = project.start()
         # The moment of the kill is what is tried: the sleep waits for nothing.
         time.sleep(chance.uniform(0.0, 0.6))
+        met += "[🟡" in project.tasks
         project.end(child, signal.SIGKILL)
+        if met >= KILLS or project.tasks.count("[] ") == 0:
+            break
+    assert met >= 3, "the kills came too early or too late to prove anything"
     project.orch("run", "--plain", "--until-idle")
     launches = Counter(project.launches())
     assert set(launches.values()) == {1}, f"seed {seed}: started twice: {launches}"

@@ -1,5 +1,6 @@
 """An Executor in memory: its workers run until the test says how they end."""
 
+import threading
 from collections.abc import Callable, MutableMapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Check, Command
 
 BOOT_ID = "the-first-boot"
+PATIENCE = 60.0
+"""Seconds after which a check that nobody stops fails, so that a test does not hang."""
 
 
 class FakeExecutor:
@@ -39,6 +42,9 @@ class FakeExecutor:
         """Lost runs that still have processes until they are swept."""
         self.checked: list[RunKey] = []
         self.check_result = Check(ok=True)
+        self.checks_wait = False
+        """The verify command takes for ever: `check` returns when another thread calls `end`."""
+        self._told_to_end: dict[RunKey, threading.Event] = {}
         self.obedient = True
         """A worker that is told to end ends at once; else the test has to `finish` it."""
         self.boot_id = BOOT_ID
@@ -113,6 +119,7 @@ class FakeExecutor:
 
     def end(self, run: RunKey) -> None:
         self._enter("end", run)
+        self._told(run).set()
         if self._lives(run):
             self.ended.append(run)
             if self.obedient:
@@ -126,7 +133,14 @@ class FakeExecutor:
     def check(self, run: RunKey, worktree: Path) -> Check:
         self._enter("check", run)
         self.checked.append(run)
-        return self.check_result
+        told = self._told(run)
+        if self.checks_wait:
+            assert told.wait(PATIENCE), f"nobody ends the check of {run}"
+        return Check(ok=False, tail="(stopped)") if told.is_set() else self.check_result
+
+    def _told(self, run: RunKey) -> threading.Event:
+        """Set once the run was told to end: it is not verified any more."""
+        return self._told_to_end.setdefault(run, threading.Event())
 
     def _enter(self, method: str, run: RunKey) -> None:
         if not is_task_id(run.task) or run.attempt < 1:

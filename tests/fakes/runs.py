@@ -41,6 +41,18 @@ class FakeRunStore(Failing):
         self.outcomes.setdefault(run, outcome)
         self.claims.setdefault(run, _claim_of(outcome))
 
+    def prune(self, keep_days: float, now: float) -> Sequence[RunKey]:
+        self._enter("prune")
+        latest = {key.task: key for key in sorted(self.claims)}
+        old = [
+            key
+            for key, outcome in sorted(self.outcomes.items())
+            if outcome.ended_at < now - keep_days * 86_400 and latest[key.task] != key
+        ]
+        for key in old:
+            del self.outcomes[key], self.claims[key]
+        return old
+
     def history(self, task: str) -> Sequence[Run]:
         self._enter("history")
         self.directory(RunKey(task, 1))

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from orch.adapters import tails
 from orch.adapters.agents import output
 from orch.core.model import EndReason, Exit, Run, Verdict
 from orch.ports import Command
@@ -120,7 +121,7 @@ def describe(exit: Exit) -> str:
         what = f"killed by {_signal_name(exit.signal)}"
     else:
         what = "ended without an exit code" if exit.code is None else f"exit code {exit.code}"
-    message = output.plain(exit.message).replace("\n", " ").strip()
+    message = tails.clean(exit.message).replace("\n", " ").strip()
     return f"{what}: {message}" if message and message != what else what
 
 

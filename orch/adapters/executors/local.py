@@ -15,7 +15,7 @@ from orch.adapters.executors import launcher, launching, portable, processes
 from orch.adapters.executors.exits import ExitWatch
 from orch.adapters.executors.limits import MEGABYTE
 from orch.adapters.executors.orders import Orders
-from orch.adapters.executors.verify import VerifyCommand, run_verify
+from orch.adapters.executors.verify import STOPPED, Verification, VerifyCommand
 from orch.adapters.store import atomic, records
 from orch.core.model import Claim, EndReason, Exit, Process, RunKey
 from orch.core.names import is_task_id
@@ -25,6 +25,9 @@ from orch.ports import Check, Command
 
 RESTART_FILES = ("run.json", "stdout.jsonl", "stderr.log")
 """The youngest of these tells when a worker was last seen before the machine restarted."""
+
+REAP_SECONDS = 1.0
+"""What a sweep does not find any more is over, or is about to be."""
 
 _Record = TypeVar("_Record")
 
@@ -72,6 +75,8 @@ class LocalExecutor:
         self._lock = threading.Lock()
         self._children: dict[RunKey, subprocess.Popen[bytes]] = {}
         self._known: dict[RunKey, Alive] = {}
+        self._checks: dict[RunKey, Verification] = {}
+        self._told_to_end: set[RunKey] = set()
 
     def run_id(self, run: RunKey) -> str:
         """ORCH_RUN_ID of a run: every process that the run starts has it in its environment."""
@@ -88,6 +93,9 @@ class LocalExecutor:
         directory = self._directory(run)
         if self._child(run) is not None or os.path.lexists(directory / "run.json"):
             return
+        if run.attempt > 1:
+            # Where orch was killed in between, what verified the attempt before may still be at work.
+            self.sweep(RunKey(run.task, run.attempt - 1))
         orders = self._orders(run, command, directory, worktree)
         environment = self._environment(run, command)
         atomic.write(directory / "prompt.md", prompt.encode("utf-8", "replace"))
@@ -124,11 +132,19 @@ class LocalExecutor:
             raise TransientError(f"cannot look at {run}: {error}") from error
 
     def end(self, run: RunKey) -> None:
-        """Have the launcher end the worker's tree: SIGTERM, the grace, SIGKILL. Does not wait.
+        """Have the worker's tree or the verify command ended: SIGTERM, the grace, SIGKILL. Does not wait.
 
-        Nothing happens where the launcher is gone. Raises TransientError where that cannot be known.
+        The run is not verified any more; without a launcher nothing else happens. Raises TransientError
+        where it cannot be known whether there is one.
         """
         directory = self._directory(run)
+        with self._lock:
+            # A check may still wait for its turn: then it must not begin.
+            self._told_to_end.add(run)
+            verification = self._checks.get(run)
+        if verification is not None:
+            verification.stop()
+            return
         known = self._known.get(run)
         process = known.process if known else _record(directory / "run.json", Process)
         try:
@@ -150,6 +166,7 @@ class LocalExecutor:
             left = portable.sweep(self.run_id(run), self.limits.grace_seconds)
         except OSError as error:
             raise TransientError(f"cannot sweep {run}: {error}") from error
+        self._reap(run)
         if left:
             pids = ", ".join(map(str, left))
             raise TransientError(f"processes of {run} cannot be ended: {pids}", hint="look at them with ps")
@@ -157,23 +174,32 @@ class LocalExecutor:
     def check(self, run: RunKey, worktree: Path) -> Check:
         """Run the verify command in the worktree; verify.log gets what it prints.
 
-        It is ok where none is configured. Raises TransientError where it cannot be started.
+        It is ok where none is configured, and fails where the run was told to end. Raises TransientError
+        where it cannot be started.
         """
         directory = self._directory(run)
         if self.verify is None:
             return Check(ok=True)
-        # A coordinator that was killed may have left the verify command of this very run at work.
-        self.sweep(run)
+        verification = Verification(
+            self.verify,
+            worktree=worktree,
+            log=directory / "verify.log",
+            run_id=self.run_id(run),
+            max_log_bytes=self.limits.max_log_mb * MEGABYTE,
+            end=lambda: self.sweep(run),
+        )
+        with self._lock:
+            if run in self._told_to_end:
+                return STOPPED
+            self._checks[run] = verification
         try:
-            return run_verify(
-                self.verify,
-                worktree=worktree,
-                log=directory / "verify.log",
-                run_id=self.run_id(run),
-                max_log_bytes=self.limits.max_log_mb * MEGABYTE,
-                end=lambda: self.sweep(run),
-            )
+            # A coordinator that was killed may have left the verify command of this very run at work:
+            # two must not be in one worktree, and nobody enforces the time limit of that one.
+            self.sweep(run)
+            return verification.run()
         finally:
+            with self._lock:
+                del self._checks[run]
             self.sweep(run)
 
     # --- what there is -----------------------------------------------------------------------------
@@ -191,6 +217,15 @@ class LocalExecutor:
                 del self._children[run]
                 return None
             return child
+
+    def _reap(self, run: RunKey) -> None:
+        """Collect a launcher of ours that a sweep found over: nobody may ever probe it again."""
+        with self._lock:
+            child = self._children.get(run)
+        if child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(REAP_SECONDS)
+            self._child(run)
 
     def _lives(self, run: RunKey, process: Process) -> bool:
         child = self._child(run)

@@ -6,6 +6,7 @@ a person merged it with plain git.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from orch.adapters.store import atomic, records
 from orch.core.model import PullRequest
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Finding, PullDraft
+
+_Stamp = tuple[int, int, int]
+"""The version of a file: inode, mtime in nanoseconds, size."""
 
 
 class LocalForge:
@@ -43,6 +47,7 @@ class LocalForge:
         # Nobody waits for the poll: it tries once, and the next one tries again.
         self._origin = Origin(repository, base, retries=())
         self._merging = Merging(repository, self._origin, own_files=own_files)
+        self._read: Mapping[int, tuple[_Stamp, PullRequest]] = {}
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
 
@@ -101,7 +106,8 @@ class LocalForge:
             pull = self._records().get(number)
             if pull is None:
                 raise PermanentError(f"there is no pull request {number}", hint="orch status lists them")
-            self._merging.check_tools()
+            git.check_version(self._repository)
+            self._merging.check_identity()
             self._origin.fetch()
             pull = self._seen(pull)
             if pull.state == "closed":
@@ -119,7 +125,7 @@ class LocalForge:
         """See `ports.Forge`."""
         findings = [self._check_origin(), self._check_base(), self._check_records()]
         try:
-            self._merging.check_tools()
+            self._merging.check_identity()
         except OrchError as error:
             findings.append(Finding(ok=False, what=error.message, do=error.hint))
         return findings
@@ -129,21 +135,40 @@ class LocalForge:
     def _path(self, number: int) -> Path:
         return self._directory / f"{number}.json"
 
-    def _numbers(self) -> list[int]:
-        if not self._directory.is_dir():
-            return []
-        names = (path.stem for path in self._directory.glob("*.json"))
-        return sorted(int(name) for name in names if name.isascii() and name.isdecimal())
+    def _stamps(self) -> Mapping[int, _Stamp]:
+        """Every number that was ever given, with the version of its file."""
+        found = {}
+        try:
+            with os.scandir(self._directory) as entries:
+                for entry in entries:
+                    name, dot, kind = entry.name.partition(".")
+                    if (dot, kind) == (".", "json") and name.isascii() and name.isdecimal():
+                        status = entry.stat(follow_symlinks=False)
+                        found[int(name)] = (status.st_ino, status.st_mtime_ns, status.st_size)
+        except FileNotFoundError:
+            return found
+        except OSError as error:
+            raise atomic.failure("read", self._directory, error) from error
+        return found
 
     def _records(self) -> Mapping[int, PullRequest]:
-        """The records by number. A damaged one is told by `check`; its number is never given again."""
+        """The records by number. A damaged one is told by `check`; its number is never given again.
+
+        Only files that changed are read: there may be thousands, and all but a few never change again.
+        """
         found = {}
-        for number in self._numbers():
+        for number, stamp in self._stamps().items():
+            known = self._read.get(number)
+            if known is not None and known[0] == stamp:
+                found[number] = known
+                continue
             with contextlib.suppress(records.DamagedError):
                 pull = records.read(self._path(number), PullRequest)
                 if pull is not None:
-                    found[number] = pull
-        return found
+                    found[number] = stamp, pull
+        # Replaced as a whole, as other threads may read it; what they found meanwhile is found again.
+        self._read = found
+        return {number: pull for number, (_, pull) in found.items()}
 
     def _write(self, pull: PullRequest) -> PullRequest:
         atomic.write(self._path(pull.number), records.encode(pull), durable=True)
@@ -174,7 +199,7 @@ class LocalForge:
         return seen
 
     def _open(self, head: str, draft: PullDraft) -> PullRequest:
-        number = max(self._numbers(), default=0) + 1
+        number = max(self._stamps(), default=0) + 1
         # Killed before the file was there: the ref is ours. Another ref may come from a real forge.
         while self._sha(_ref(number)) not in {"", head}:
             number += 1
@@ -245,7 +270,7 @@ class LocalForge:
     def _check_records(self) -> Finding:
         """Whether the records can be read and written."""
         try:
-            for number in self._numbers():
+            for number in self._stamps():
                 records.read(self._path(number), PullRequest)
             atomic.make_folder(self._directory)
             with self._lock.hold():

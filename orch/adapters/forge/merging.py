@@ -15,9 +15,6 @@ from orch.adapters import git
 from orch.adapters.origin import Origin
 from orch.errors import ConfigError, PermanentError
 
-OLDEST_GIT = (2, 38)
-"""The first with `git merge-tree --write-tree`."""
-
 _TRIES = 3
 """Somebody else may push to the base branch in the moment between our fetch and our push."""
 
@@ -37,12 +34,8 @@ class Merging:
         self._origin = origin
         self._own_files = frozenset(own_files)
 
-    def check_tools(self) -> None:
-        """Raise ConfigError where this git cannot merge, or does not know who the person is."""
-        version = git.run(self._repository, "version").text
-        found = re.search(r"(\d+)\.(\d+)", version)
-        if found is None or (int(found[1]), int(found[2])) < OLDEST_GIT:
-            raise ConfigError(f"{version} cannot merge pull requests", hint="install git 2.38 or newer")
+    def check_identity(self) -> None:
+        """Raise ConfigError where git does not know who the person is."""
         identity = git.run(self._repository, "var", "GIT_COMMITTER_IDENT", accept=(0, 128))
         if identity.code != 0:
             hint = "git config --global user.name NAME; git config --global user.email ADDRESS"

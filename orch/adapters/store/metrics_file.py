@@ -95,7 +95,6 @@ class MetricsFile:
         metrics = snapshot.metrics
         if snapshot.document is not self._counted:
             self._counted, self._counts = snapshot.document, count_statuses(snapshot.document)
-        live = sorted((run for run in snapshot.runs.values() if run.live), key=lambda run: run.key)
         recent = metrics.recent
         return {
             "health": snapshot.health.value,
@@ -113,7 +112,7 @@ class MetricsFile:
             "success_rate": round(sum(recent) / len(recent), 3) if recent else None,
             "durations": _summary(metrics.durations),
             "queue_waits": _summary(metrics.queue_waits),
-            "workers": [_worker(run) for run in live],
+            "workers": [_worker(snapshot.runs[task]) for task in sorted(snapshot.live)],
             "notices": list(snapshot.notices[:SHOWN]),
             "waiting": dict(islice(snapshot.waiting.items(), SHOWN)),
             "samples": {

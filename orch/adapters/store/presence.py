@@ -30,18 +30,17 @@ class Presence:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        """Take the lock and publish the pid. Raises ConfigError where another coordinator runs."""
+        """Take the lock and publish the pid.
+
+        Raises ConfigError where another coordinator runs or the lock file cannot be used, TransientError
+        where the folder cannot be made or the pid cannot be published.
+        """
         atomic.make_folder(self._lock_file.parent)
-        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._lock(descriptor)
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            atomic.write(self._pid_file, f"{os.getpid()}\n".encode())
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+            self._descriptor = self._take()
+        except OSError as error:
+            failure = atomic.failure("lock", self._lock_file, error)
+            raise ConfigError(failure.message, hint=failure.hint or "move it away") from error
         return self
 
     def __exit__(
@@ -65,6 +64,18 @@ class Presence:
         finally:
             os.close(descriptor)
         return None
+
+    def _take(self) -> int:
+        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self._lock(descriptor)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            atomic.write(self._pid_file, f"{os.getpid()}\n".encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def _lock(self, descriptor: int) -> None:
         for tried in range(TRIES):

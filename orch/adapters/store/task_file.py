@@ -34,6 +34,9 @@ _COARSE_SECONDS = 2.0
 PACE_SECONDS = 0.25
 """How often replaced versions are looked after at most: there are many while orch is busy."""
 
+LOOK_AGAIN_SECONDS = 0.02
+"""After this the version is worth another look that could not be read because of another process."""
+
 _PAUSE_SECONDS = 0.005
 """Between two looks at a lock or a file that another process is about to leave."""
 
@@ -118,7 +121,12 @@ class TaskFile:
         # Where it could not be looked at now, its age is what it was at the last look.
         if known is None or looked is None:
             return None
-        return Reading(known.document, max(0.0, looked - known.since))
+        # Nobody tells when another process lets go of the file, or when a replaced version is settled.
+        again = self._replaced.wait() if resting else LOOK_AGAIN_SECONDS
+        age = max(0.0, looked - known.since)
+        if again is None:
+            return Reading(known.document, age)
+        return Reading(known.document, age, max(again, PACE_SECONDS if resting else 0.0))
 
     def settle(self) -> float | None:
         """Merge what was typed into replaced versions, as far as it is ready.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
+from orch.adapters import tails
 from orch.adapters.store import atomic
 from orch.core.model import RunKey
 from orch.errors import PermanentError
@@ -19,9 +20,6 @@ GRACE_SECONDS = 2.0
 
 MARK = "ORCH_HOOK_TREE"
 """In a hook's environment: by it the hooks of an orch that was killed are found."""
-
-_TAIL_BYTES = 4096
-_LINE_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,8 @@ class Hooks:
         if not command:
             return
         env = {"ORCH_TASK_ID": run.task, "ORCH_ATTEMPT": str(run.attempt), "ORCH_BRANCH": branch}
+        # An orch that was killed may have left this hook at work here, or the other one.
+        end_leftovers(tree)
         folder = runs / run.task / str(run.attempt)
         log = (folder if folder.is_dir() else runs) / f"{name}.log"
         execute(name, command, tree, env={**self.env, **env}, log=log, seconds=seconds)
@@ -91,13 +91,13 @@ def execute(
         _end(process)
         raise
     if code != 0:
-        said = _last_line(log)
+        said = tails.last_line(log)
         message = f"the {name} command failed with exit code {code}" + (f": {said}" if said else "")
         raise PermanentError(message, hint=f"see {log}")
 
 
 def end_leftovers(tree: Path) -> None:
-    """End what an orch that was killed left running of a setup command for this worktree."""
+    """End what an orch that was killed left running of the hooks of this worktree."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -113,14 +113,3 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS)
-
-
-def _last_line(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
-        return ""
-    words = (" ".join(line.split()) for line in reversed(lines))
-    return next((line for line in words if line), "")[:_LINE_LENGTH]

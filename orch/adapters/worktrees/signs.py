@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from orch.adapters import tails
 from orch.adapters.repository import BLOCKED, STOP
 from orch.adapters.store import atomic
 from orch.errors import PermanentError
@@ -46,10 +47,10 @@ def write_stop(tree: Path, reason: str) -> None:
 
 
 def read_blocked(tree: Path) -> str | None:
-    """The text of BLOCKED.md, None where there is none."""
+    """The text of BLOCKED.md, see `tails.clean`; None where there is none."""
     with _opened(tree) as folder:
         data = None if folder is None else _read(folder, BLOCKED, BLOCKED_LIMIT)
-    return None if data is None else data.decode("utf-8", "replace")
+    return None if data is None else tails.clean(data.decode("utf-8", "replace"))
 
 
 def archive(tree: Path, into: Path) -> None:

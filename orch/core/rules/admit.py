@@ -6,7 +6,7 @@ from orch.core import names
 from orch.core.actions import MakeRun, SetId
 from orch.core.draft import Draft
 from orch.core.graph import make_plan
-from orch.core.model import Claim, Policy, RetryRequest, Run, RunKey, StopRequest, Task
+from orch.core.model import Claim, OutcomeKind, Policy, RetryRequest, Run, RunKey, StopRequest, Task
 
 SETTLE_SECONDS = 1.0
 """An unterminated last line may still be being typed: it starts after this (design section 6)."""
@@ -17,10 +17,19 @@ def read_queue(draft: Draft) -> None:
     document = draft.seen.document
     if document is None:
         return
+    problems = draft.seen.agent_problems
     if document is not draft.before.document:
         plan = make_plan(document, draft.policy.unblock_on)
         queued = {name: draft.before.queued.get(name, draft.now) for name in plan.ready}
         draft.change(document=document, plan=plan, queued=queued)
+    if document is not draft.before.document or problems != draft.before.agent_problems:
+        found = {
+            name: problem
+            for name in draft.state.plan.ready
+            if (problem := _agent_problem(document.tasks[name], draft.policy, problems))
+        }
+        waiting = {**draft.state.plan.waiting, **found}
+        draft.change(unstartable=found, waiting=waiting, agent_problems=problems)
     used: list[str] = []
     for task in document.unnamed:
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
@@ -46,7 +55,7 @@ def start_tasks(draft: Draft) -> None:
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
-        if agent_problem(task, draft.policy, draft.seen.agent_problems):
+        if name in draft.state.unstartable:
             continue
         outcome = last.outcome if last else None
         if name not in retries and outcome and outcome.retry_at is not None and outcome.retry_at > draft.now:
@@ -68,12 +77,15 @@ def may_launch(draft: Draft) -> bool:
     if memory is not None and memory < policy.min_free_memory_mb:
         lacks.append(f"{memory:.0f} MB of memory free, min_free_memory_mb is {policy.min_free_memory_mb:.0f}")
     draft.notice("resources", "nothing is launched: " + "; ".join(lacks) if lacks else None)
-    if lacks or state.draining or state.paused is not None or draft.now < state.retry_writes_at:
+    if draft.now < state.retry_writes_at:
+        draft.wake(state.retry_writes_at)
+        return False
+    if lacks or state.draining or state.paused is not None:
         return False
     return not any(isinstance(r, StopRequest) and not r.task for r in state.requests)
 
 
-def agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> str:
+def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> str:
     """Why the task's agent cannot be started, '' if it can. `problems` is by agent name."""
     agent = task.agent or policy.default_agent
     if agent not in policy.agents:
@@ -96,6 +108,10 @@ def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | N
         before="\n".join(filter(None, (outcome.reason, outcome.detail))) if outcome else "",
         fresh=request is not None and request.fresh,
         queued_at=max(draft.state.queued.get(task.id, draft.now), due),
+        pull=outcome.pull.number if outcome and outcome.pull else 0,
+        head=outcome.commit if outcome and outcome.kind is OutcomeKind.COMPLETED else "",
     )
+    trees = {name: at for name, at in draft.state.trees.items() if name != task.id}
+    draft.change(trees=trees)
     draft.put(Run(key, claim))
     draft.act(MakeRun(key, claim))

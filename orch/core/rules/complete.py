@@ -37,7 +37,7 @@ def judge(run: Run, policy: Policy, now: float) -> Outcome | None:
     if evidence.blocked is not None:
         text = evidence.blocked.strip()
         return conclude(run, OutcomeKind.BLOCKED, now, reason=text or "BLOCKED.md is empty", detail=text)
-    if run.pull is not None:
+    if run.pull is not None and run.pull.number != run.claim.pull:
         return None
     if verdict.retry_at is not None:
         outcome = conclude(run, OutcomeKind.LIMITED, now, reason=verdict.reason or "usage limit")
@@ -50,7 +50,7 @@ def judge(run: Run, policy: Policy, now: float) -> Outcome | None:
     if not (exit.ok and verdict.ok):
         reason = verdict.reason or exit.message or f"ended: {exit.reason}"
         return fail(run, policy, now, reason, detail=verdict.tail, charged=verdict.charged)
-    if not evidence.commits:
+    if not evidence.commits or evidence.head == run.claim.head:
         return fail(run, policy, now, _no_work(evidence), detail=verdict.tail)
     return None
 

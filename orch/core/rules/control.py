@@ -4,6 +4,7 @@ from orch.core.actions import Dismiss, SavePause, SetMark
 from orch.core.draft import Draft
 from orch.core.metrics import Health
 from orch.core.model import (
+    BEFORE_LAUNCH,
     Drain,
     Mark,
     OutcomeKind,
@@ -16,6 +17,7 @@ from orch.core.model import (
 )
 from orch.core.rules import edits, progress
 
+STOPPABLE = BEFORE_LAUNCH | {Phase.STARTING, Phase.RUNNING, Phase.VERIFYING}
 BY_SIGNAL = "paused by SIGUSR1"
 
 
@@ -29,9 +31,11 @@ def take_signals(draft: Draft) -> None:
         if draft.before.draining == 0:
             draft.note("draining", "nothing more is launched")
     if draft.state.draining > 1 or (draft.state.draining and draft.policy.drain is Drain.STOP):
-        for name in tuple(draft.live):
-            stopping = Stopping("orch was stopped", draft.now, now=True, then=OutcomeKind.INTERRUPTED)
-            progress.stop(draft, draft.runs[name], stopping)
+        stopping = Stopping("orch was stopped", draft.now, now=True, then=OutcomeKind.INTERRUPTED)
+        for name in sorted(draft.live):
+            # A worker that is over has nothing to be stopped: the next start goes on with its work.
+            if draft.runs[name].phase in STOPPABLE:
+                progress.stop(draft, draft.runs[name], stopping)
 
 
 def set_paused(draft: Draft, reason: str | None) -> None:
@@ -80,6 +84,8 @@ def _take_stop(draft: Draft, request: StopRequest) -> None:
     for name in live:
         progress.stop(draft, draft.runs[name], stopping)
     task = draft.task(request.task)
+    if draft.state.document is None and not live:
+        return  # tasks.md could not be read yet.
     if not live and task is not None and task.mark.status is Status.PENDING:
         fields = (
             ("Blocked", draft.stamp(draft.now)),

@@ -19,6 +19,7 @@ from orch.core.model import (
     Task,
 )
 from orch.core.rules import complete, progress
+from orch.core.tasks_md import bullet_text
 
 VANISHED_SECONDS = 2.0
 """A line that vanished counts once the file was not changed for this long (design section 6)."""
@@ -79,7 +80,7 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
         if not run.marked:
             run = draft.put(run.evolve(marked=True))
         fields = _fields_live(draft, run)
-        if any(task.fields.get(name) != value for name, value in fields):
+        if any(task.fields.get(name) != (value and bullet_text(value)) for name, value in fields):
             draft.write(SetMark(task.id, mark, mark, fields))
         if run.phase is Phase.READY and run.stopping is None:
             _launch(draft, run)

@@ -15,9 +15,9 @@ def assess_health(draft: Draft) -> None:
     It ends with the next completed task, or with `orch resume`.
     """
     before, metrics = draft.before.metrics, draft.state.metrics
-    if metrics.workers_completed > before.workers_completed and draft.state.paused is None:
-        draft.change(alarm=Health.OK)
     found = assess(metrics)
+    if metrics.workers_completed > before.workers_completed and draft.state.paused is None:
+        draft.change(alarm=min(found, draft.state.alarm, key=ORDER.index))
     if found in (Health.DEGRADED, Health.CRITICAL) and ORDER.index(found) > ORDER.index(draft.state.alarm):
         why = (
             f"{metrics.worktree_errors} worktree errors, {metrics.github_api_errors} forge errors, "

@@ -36,10 +36,8 @@ from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
 """A launcher that is gone without exit.json is believed to be lost on the second look (design 5)."""
-LOOK_SOON_SECONDS = 0.05
-"""A launcher needs about this long from its start to its run.json."""
-START_SECONDS = 10.0
-"""A launcher that has published nothing for this long is started again; run.json fences the two."""
+AFTERWARDS = frozenset({Phase.SWEEPING, Phase.INSPECTING, Phase.VERIFYING, Phase.PUBLISHING})
+"""The worker is over; what it did is being looked at and published."""
 LAUNCH_TRIES = 3
 """So often a worktree or a launch is tried before the task gives its place to another one."""
 SWEEP_MARGIN_SECONDS = 15.0
@@ -115,13 +113,10 @@ def take_probe(draft: Draft, run: Run) -> None:
             draft.note("error", "the launcher vanished without writing exit.json", run.key)
             step(draft, run.evolve(exit=lost, process=process), Phase.SWEEPING)
         case Absent():
-            since = draft.now if run.missing_since is None else run.missing_since
-            if draft.now - since >= START_SECONDS:
-                draft.put(run.evolve(phase=Phase.READY, missing_since=None))
-            else:
-                # Nothing tells when a launcher publishes itself: look after 50, 100, 200 ms ...
-                draft.put(run.evolve(missing_since=since))
-                draft.wake(draft.now + max(LOOK_SOON_SECONDS, draft.now - since))
+            # A start is over only once run.json is there: somebody took it away. It is the fence, so a
+            # second start can do no harm.
+            draft.put(run.evolve(phase=Phase.READY, process=None, missing_since=None))
+            draft.wake(draft.now)
         case _:
             pass
 
@@ -133,6 +128,12 @@ def keep_deadlines(draft: Draft, run: Run) -> None:
         _give_up(draft, run, run.stopping)
     elif run.stopping is not None and run.phase is Phase.RUNNING and run.process is not None:
         _drive_stop(draft, run, run.stopping)
+    elif run.stopping is not None and run.phase is Phase.VERIFYING and run.stopping.ended_at is None:
+        draft.put(run.evolve(stopping=run.stopping.evolve(ended_at=draft.now)))
+        draft.act(End(run.key))
+    elif run.stopping is not None and run.phase in AFTERWARDS and run.retry_at is not None:
+        # What comes after the work does not work out, and a person does not want to wait for it.
+        _give_up(draft, run, run.stopping)
     elif run.retry_at is not None and draft.now < run.retry_at:
         draft.wake(run.retry_at)
     elif run.retry_at is not None and run.phase is not Phase.READY:
@@ -145,7 +146,7 @@ def stop(draft: Draft, run: Run, stopping: Stopping) -> None:
         if stopping.now and not run.stopping.now:
             draft.put(run.evolve(stopping=run.stopping.evolve(now=True)))
         return
-    if run.phase in (Phase.PUBLISHING, Phase.FINISHING, Phase.OVER):
+    if run.phase in (Phase.FINISHING, Phase.OVER) or (run.phase is Phase.PUBLISHING and run.retry_at is None):
         return  # The work is done and judged; what is left is to write it down.
     draft.note("stopping", stopping.reason, run.key)
     draft.put(run.evolve(stopping=stopping))
@@ -178,7 +179,9 @@ def _close(draft: Draft, run: Run) -> None:
     outcome = run.outcome
     if outcome is None:
         raise AssertionError(run)
-    draft.put(run.evolve(phase=Phase.OVER, stopping=None))
+    # What lies on disk is not kept in memory for weeks.
+    claim = run.claim.evolve(before="")
+    draft.put(Run(run.key, claim, Phase.OVER, outcome=outcome, pull=outcome.pull))
     metrics = draft.state.metrics
     if outcome.started_at:
         metrics = metrics.sample(duration=max(0.0, outcome.ended_at - outcome.started_at))

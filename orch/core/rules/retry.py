@@ -8,7 +8,7 @@ STEP_INITIAL = 0.5
 STEP_MAX = 60.0
 """Seconds between tries of a step at most."""
 JITTER = 0.25
-"""Share of a delay that is spread, so that runs that failed together do not come back together."""
+"""Share by which a delay is shortened at most: runs that failed together do not come back together."""
 
 
 def attempt_delay(policy: Policy, run: RunKey, spent: int) -> float:
@@ -18,7 +18,7 @@ def attempt_delay(policy: Policy, run: RunKey, spent: int) -> float:
     """
     # The exponent is bounded because a float overflows long before max_attempts is a sane number.
     delay = min(policy.retry_initial * policy.retry_factor ** min(spent - 1, 64), policy.retry_max)
-    return delay * (1 + JITTER * names.jitter(run.task, run.attempt))
+    return delay * (1 - JITTER * names.jitter(run.task, run.attempt))
 
 
 def step_delay(run: RunKey, failures: int, retry_after: float | None) -> float:
@@ -27,4 +27,4 @@ def step_delay(run: RunKey, failures: int, retry_after: float | None) -> float:
     `retry_after` is what the other side asked for, in seconds.
     """
     delay = min(STEP_INITIAL * 2.0 ** min(failures - 1, 16), STEP_MAX)
-    return max(retry_after or 0.0, delay * (1 + JITTER * names.jitter(run.task, run.attempt)))
+    return max(retry_after or 0.0, delay * (1 - JITTER * names.jitter(run.task, run.attempt)))

@@ -161,6 +161,8 @@ class Tags(NamedTuple):
 
 
 _GROUP = re.compile(r"(?<![$\\`])\{([^{}]*)\}$")
+_LATER = frozenset({"model", "budget"})
+"""Tags that are understood, and whose use comes with the agents that can obey them."""
 _TAG_LIKE = re.compile(r"p[0-9]+$|[a-z][a-z_-]*:(?!//)(?=\S)|(?:after|agent|model|budget):", re.IGNORECASE)
 _PRIORITY = re.compile(r"p[0-9]+", re.IGNORECASE)
 _PRIORITIES = {f"{letter}{number}": number for letter in "pP" for number in range(10)}
@@ -216,6 +218,9 @@ def _interpret(title: str, groups: list[list[str]]) -> Tags:
                 name = ""
         if name and not (name == "after" and any(after)):
             problems.append(f"tag {{{name}:}} has no value")
+    problems.extend(
+        f"{{{name}:…}} is kept, but this version does not act on it" for name in _LATER & values.keys()
+    )
     budget = None
     if "budget" in values:
         amount = _BUDGET.fullmatch(values["budget"])
