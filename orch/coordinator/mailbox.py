@@ -33,6 +33,7 @@ class Mailbox:
         self._watcher: Watcher | None = None
         self._handlers: dict[signal.Signals, object] = {}
         self._previous_fd = -1
+        self._closed = False
 
     def __enter__(self) -> Self:
         """Install the signal handlers. Call it from the main thread."""
@@ -53,6 +54,7 @@ class Mailbox:
 
     def close(self) -> None:
         """Close the descriptors. Later posts are lost."""
+        self._closed = True
         if self._watcher is not None:
             self._watcher.close()
         self._selector.close()
@@ -134,7 +136,7 @@ class Mailbox:
         except BlockingIOError:
             return  # The bell is full of rings already: the waiter will look.
         except OSError:
-            if self._sender.fileno() != -1:
+            if not self._closed:
                 raise
             # A background thread outlived the mailbox: nobody waits for its result any more.
 

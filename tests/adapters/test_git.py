@@ -114,7 +114,8 @@ def test_another_repository_in_the_environment_is_not_used(sample: Sample, tmp_p
         "import sys; from pathlib import Path; from orch.adapters import git\n"
         "print(git.run(Path(sys.argv[1]), 'rev-parse', '--absolute-git-dir').text)"
     )
-    strange = dict.fromkeys(INHERITED_FROM_GIT, "/nowhere")
+    # A broken GIT_CONFIG_PARAMETERS stops even the `git version` by which GitPython is imported.
+    strange = dict.fromkeys(INHERITED_FROM_GIT - {"GIT_CONFIG_PARAMETERS"}, "/nowhere")
     done = subprocess.run(
         [sys.executable, "-c", code, str(sample.root)],
         env={**os.environ, **strange},

@@ -75,17 +75,11 @@ def test_what_is_no_secret_stays(text: str) -> None:
 @pytest.mark.parametrize(
     "piece",
     [
-        "eyJ",
-        "://",
-        "a",
-        "Bearer ",
-        "authorization: ",
-        "-----BEGIN PRIVATE KEY-----",
-        "A" * 64 + "\n",
-        "ghp_",
-        " ",
+        *("eyJ", "eyJ.", "://", "a", " ", "ghp_", "bearer ", "authorization: ", "authorization:a"),
+        *("-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY----- ", "A" * 64 + "\n"),
+        "-----BEGIN PRIVATE KEY-----\n" + "A" * 64 + "\n",
     ],
 )
 def test_a_long_text_takes_no_long_time(piece: str) -> None:
     """A pattern that goes back and forth would need minutes for this: the time limit ends the test."""
-    assert redact(piece * (1_000_000 // len(piece)) + " ~").endswith(" ~")
+    assert redact(piece * (1_000_000 // len(piece)) + " ~").endswith("~")

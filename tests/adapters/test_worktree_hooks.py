@@ -79,7 +79,7 @@ def test_a_hook_left_by_a_killed_orch_is_ended_before_a_teardown(place: Place) -
 
 def test_what_a_hook_says_is_clean(place: Place) -> None:
     place.hooks = Hooks(setup="printf '\\033[31mno https://ada:hunter2@host/\\033[0m\\n'; exit 3", env=ENV)
-    with pytest.raises(PermanentError, match=r"exit code 3: no https://\*\*\*@host/$"):
+    with pytest.raises(PermanentError, match=r"exit code 3: no https://\*\*\*@host/ "):
         place.worktrees.ensure(RUN, BRANCH)
 
 
