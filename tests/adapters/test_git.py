@@ -114,8 +114,8 @@ def test_another_repository_in_the_environment_is_not_used(sample: Sample, tmp_p
         "import sys; from pathlib import Path; from orch.adapters import git\n"
         "print(git.run(Path(sys.argv[1]), 'rev-parse', '--absolute-git-dir').text)"
     )
-    # A broken GIT_CONFIG_PARAMETERS stops even the `git version` by which GitPython is imported.
-    strange = dict.fromkeys(INHERITED_FROM_GIT - {"GIT_CONFIG_PARAMETERS"}, "/nowhere")
+    # That one stops even the `git version` by which GitPython looks whether there is a git.
+    strange = dict.fromkeys(INHERITED_FROM_GIT - {"GIT_INTERNAL_SUPER_PREFIX"}, "/nowhere")
     done = subprocess.run(
         [sys.executable, "-c", code, str(sample.root)],
         env={**os.environ, **strange},

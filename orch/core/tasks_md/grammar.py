@@ -161,8 +161,6 @@ class Tags(NamedTuple):
 
 
 _GROUP = re.compile(r"(?<![$\\`])\{([^{}]*)\}$")
-_LATER = frozenset({"model", "budget"})
-"""Tags that are understood, and whose use comes with the agents that can obey them."""
 _TAG_LIKE = re.compile(r"p[0-9]+$|[a-z][a-z_-]*:(?!//)(?=\S)|(?:after|agent|model|budget):", re.IGNORECASE)
 _PRIORITY = re.compile(r"p[0-9]+", re.IGNORECASE)
 _PRIORITIES = {f"{letter}{number}": number for letter in "pP" for number in range(10)}
@@ -218,9 +216,6 @@ def _interpret(title: str, groups: list[list[str]]) -> Tags:
                 name = ""
         if name and not (name == "after" and any(after)):
             problems.append(f"tag {{{name}:}} has no value")
-    problems.extend(
-        f"{{{name}:…}} is kept, but this version does not act on it" for name in _LATER & values.keys()
-    )
     budget = None
     if "budget" in values:
         amount = _BUDGET.fullmatch(values["budget"])
@@ -228,6 +223,8 @@ def _interpret(title: str, groups: list[list[str]]) -> Tags:
             budget = float(amount[1])
         else:
             problems.append(f"{{budget:{values['budget']}}} is not an amount of US dollars such as 2.50")
+    if "model" in values or budget is not None:
+        problems.append("{model:…} and {budget:…} are kept, but this version does not act on them")
     return Tags(
         title,
         priority,
