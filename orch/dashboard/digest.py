@@ -185,14 +185,12 @@ def list_failed(digest: Digest, most: int) -> list[TaskRow]:
 
 def list_pulls(digest: Digest, most: int) -> list[PullRow]:
     """At most `most` pull requests of the tasks' last runs: the open ones first, each the newest first."""
-    rows = []
-    for run in digest.pulls[:most]:
-        pull = find_pull(run)
-        if pull is not None:
-            name = run.key.task
-            title = _title(digest.snapshot, run)
-            rows.append(PullRow(name, title, pull, _pull_state(digest.snapshot, name, pull)))
-    return rows
+    snapshot = digest.snapshot
+    return [
+        PullRow(run.key.task, _title(snapshot, run), pull, _pull_state(snapshot, run.key.task, pull))
+        for run in digest.pulls[:most]
+        if (pull := find_pull(run))
+    ]
 
 
 def _pull_state(snapshot: Snapshot, name: str, pull: PullRequest) -> str:

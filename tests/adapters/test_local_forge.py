@@ -521,9 +521,13 @@ def test_a_git_that_is_too_old_is_told(place: Place, tmp_path: Path) -> None:
     fake.chmod(0o755)
     place.commit("a.txt", "a")
     place.forge.publish(DRAFT)
+    # The finding about git itself is doctor's: a person is told once.
+    told = "LocalForge(root, directory, base='main', now=lambda: 5.0).check()"
     code = MERGE.replace(
         "LocalForge(",
-        "os.environ['PATH'] = " + repr(f"{fake.parent}:") + " + os.environ['PATH']\nLocalForge(",
+        "os.environ['PATH'] = "
+        + repr(f"{fake.parent}:")
+        + f" + os.environ['PATH']\nprint({told})\nLocalForge(",
         1,
     )
     done = subprocess.run(
@@ -535,3 +539,5 @@ def test_a_git_that_is_too_old_is_told(place: Place, tmp_path: Path) -> None:
         env={**os.environ},
     )
     assert "git version 2.34.1 is too old (install git 2.38 or newer)" in done.stderr
+    assert "local forge" in done.stdout
+    assert "2.34.1" not in done.stdout

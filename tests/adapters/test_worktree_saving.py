@@ -208,6 +208,11 @@ def test_a_large_note_is_read_in_part_and_kept_whole(place: Place) -> None:
     assert len((place.runs / "t-1" / "1" / "BLOCKED.md").read_bytes()) == 100_001
 
 
+def test_a_note_tells_no_secret_and_fools_no_terminal(place: Place) -> None:
+    (place.tree / "BLOCKED.md").write_text("I may not push:\n\x1b[2Jhttps://ada:hunter2@host/x.git\n")
+    assert place.worktrees.inspect(RUN, BRANCH).blocked == "I may not push:\nhttps://***@host/x.git\n"
+
+
 def test_signs_that_are_no_files_are_not_believed(place: Place, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")

@@ -37,15 +37,14 @@ def assess_health(draft: Draft) -> None:
 
 
 def remove_trees(draft: Draft) -> None:
-    """Ask for the removal of worktrees that nobody needs, each when its time has come."""
-    for task, at in draft.state.trees.items():
-        run = draft.runs.get(task)
-        if run is not None and run.live:
-            continue
-        if at <= draft.now:
-            draft.act(Remove(task))
-        else:
-            draft.wake(at)
-    due = {task: at for task, at in draft.state.trees.items() if at > draft.now or task in draft.live}
-    if due != draft.state.trees:
-        draft.change(trees=due)
+    """Ask for the removal of worktrees that nobody needs, each when its time has come.
+
+    A task that is taken up again is not among them: see `admit`.
+    """
+    later = {task: at for task, at in draft.state.trees.items() if at > draft.now}
+    for task in sorted(draft.state.trees.keys() - later.keys()):
+        draft.act(Remove(task))
+    for at in later.values():
+        draft.wake(at)
+    if len(later) != len(draft.state.trees):
+        draft.change(trees=later)
