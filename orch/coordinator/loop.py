@@ -19,7 +19,7 @@ from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name
 from orch.core.state import Signalled, Snapshot, State, Wake
-from orch.errors import OrchError, PermanentError
+from orch.errors import OrchError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -124,14 +124,9 @@ class Coordinator:
     def run(self, *, until_idle: bool = False) -> int:
         """Work on the queue until drained, or until idle. Gives the exit code: 0, or 130 after ^C.
 
-        Raises ConfigError where another coordinator holds the lock, and PermanentError where idle
-        means that tasks are left whose agent cannot be started.
+        Raises ConfigError where another coordinator holds the lock.
         """
-        state = self._loop(lambda state: until_idle and is_idle(state))
-        if state.unstartable and not state.draining:
-            name, problem = next(iter(state.unstartable.items()))
-            more = f" and {len(state.unstartable) - 1} more" if len(state.unstartable) > 1 else ""
-            raise PermanentError(f"{name}{more} could not be started: {problem}")
+        self._loop(lambda state: until_idle and is_idle(state))
         return 128 + signal.SIGINT if self._interrupted else 0
 
     def finish_stops(self, tasks: Collection[str]) -> None:

@@ -21,6 +21,8 @@ def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
     now = ports.clock.now()
     unseen: dict[str, str] = {}
     reading = _try("tasks.md", ports.tasks.read, unseen)
+    if reading is None:
+        unseen.setdefault("tasks.md", "tasks.md is missing or cannot be read; `orch init` writes a new one")
     return Seen(
         now=now,
         utc_offset=time.localtime(now).tm_gmtoff,

@@ -11,6 +11,7 @@ from orch.ports import Ports
 log = logging.getLogger(__name__)
 
 LEVELS = {
+    "problem": logging.WARNING,
     "failed": logging.WARNING,
     "blocked": logging.WARNING,
     "error": logging.ERROR,
@@ -35,6 +36,7 @@ def make_snapshot(
         max_workers=policy.max_concurrent_workers,
         live=state.live,
         waiting=state.waiting,
+        problems=(*(state.document.problems if state.document else ()), *state.plan.problems),
         notices=tuple(state.notices.values()),
         activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
     )

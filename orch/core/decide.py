@@ -21,6 +21,8 @@ from orch.core.tasks_md import Document
 
 WRITE_RETRY_SECONDS = 1.0
 """tasks.md could not be written (a full disk, a lock): try again after this."""
+UNSEEN_SECONDS = 1.0
+"""What could not be looked at is looked at again after this: nothing may tell when it is back."""
 LAST_SIGNAL = 3
 """So many SIGTERM or SIGINT end orch whatever is left to be done; the next start goes on from there."""
 REMOVE_RETRY_SECONDS = 60.0
@@ -53,6 +55,8 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     _poll_forge(draft)
     _prune_runs(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
+    if seen.unseen or seen.document is None:
+        draft.wake(seen.now + UNSEEN_SECONDS)
     return draft.decision()
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from orch.core.model import Status, Task
+from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md import Document
 
 
@@ -19,6 +19,8 @@ class Plan:
     """Tasks with an active mark."""
     unmerged: tuple[str, ...] = ()
     """Completed tasks with a pull request that is not yet known to be merged."""
+    problems: tuple[Problem, ...] = ()
+    """Dependencies that can never be met as the file stands."""
 
 
 def make_plan(document: Document, unblock_on: str) -> Plan:
@@ -40,6 +42,7 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
                 unmerged.append(task.id)
             case _:
                 pass
+    problems: list[Problem] = []
     waiting: dict[str, str] = {}
     parents: dict[str, tuple[str, ...]] = {}
     if dependent:
@@ -52,6 +55,8 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
                 reason = _unmet(name, parent, unblock_on)
                 if reason:
                     reasons.append(reason)
+                    if parent is None:
+                        problems.append(Problem(task.line, f"{task.id} {reason}"))
                     unmet.append(parent.id if parent else "")
             if reasons:
                 waiting[task.id] = "; ".join(reasons)
@@ -61,12 +66,14 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
     for cycle in _cycles(parents):
         text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
         waiting.update(dict.fromkeys(cycle, text))
+        problems.append(Problem(document.tasks[cycle[0]].line, text))
     order = sorted(range(len(ready)), key=lambda place: (ready[place].priority, ready[place].line))
     return Plan(
         ready=tuple(ready[place].id for place in order),
         waiting=waiting,
         active=tuple(active),
         unmerged=tuple(unmerged),
+        problems=tuple(problems),
     )
 
 

@@ -167,12 +167,9 @@ class Snapshot:
     started_at: float = 0.0
     max_workers: int = 0
     waiting: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    """What a person should look at in tasks.md."""
     notices: tuple[str, ...] = ()
     """What a person should know now: a missing agent, little disk, an unwritable file."""
     activity: Mapping[str, str] = field(default_factory=dict)
     """The last line of each live worker, by task."""
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What a person should look at in tasks.md."""
-        return self.document.problems if self.document else ()

@@ -20,6 +20,7 @@ from orch.core.actions import (
     Publish,
     Remove,
     SavePause,
+    SetMark,
     Start,
     Sweep,
     Verify,
@@ -27,7 +28,7 @@ from orch.core.actions import (
 )
 from orch.core.decide import decide, is_drained, is_idle
 from orch.core.draft import Draft
-from orch.core.metrics import Health, Metrics
+from orch.core.metrics import Metrics
 from orch.core.model import (
     Drain,
     EndReason,
@@ -48,8 +49,8 @@ from orch.core.model import (
     Task,
     Verdict,
 )
-from orch.core.state import Seen, Snapshot, State
-from orch.core.tasks_md import parse
+from orch.core.state import Seen, State
+from orch.core.tasks_md import apply, parse
 from tests.core.world import TODAY, Worker, World
 
 
@@ -1313,8 +1314,69 @@ def test_local_time_is_what_tasks_md_shows() -> None:
     assert draft.today == "1970-01-01"
 
 
-def test_a_snapshot_shows_the_problems_of_the_file() -> None:
-    snapshot = Snapshot(0.0, None, {}, Metrics(), Health.OK)
-    assert snapshot.problems == ()
-    document = parse("[] t-1: a\n[] t-1: b\n")
-    assert replace(snapshot, document=document).problems == document.problems != ()
+def decided(text: str, state: State | None = None, now: float = 1_000_000.0) -> State:
+    """What is known after a look at a file with this text, by a coordinator that launches nothing."""
+    seen = Seen(now=now, document=parse(text))
+    return decide(state or State(pruned=TODAY), seen, Policy(max_concurrent_workers=0)).state
+
+
+def test_problems_of_the_file_are_said_when_they_begin() -> None:
+    text = "[] t-1: a {zz:1}\n[] t-2: b {after:t-2}\n[] t-3: c {after:t-9}\n[] t-1: d\n"
+    state = decided(text)
+    said = [event.message for event in state.metrics.history if event.kind == "problem"]
+    assert [message for message in said if not message.startswith("there is no [agents")] == [
+        "tasks.md:1: unknown tag {zz:1}",
+        "tasks.md:4: t-1 is on line 1 already: the one on line 4 is ignored",
+        "tasks.md:3: t-3 waits for t-9, which is not in tasks.md",
+        "tasks.md:2: dependency cycle: t-2 -> t-2",
+    ]
+    assert decided(text + "\n", state).metrics.history == state.metrics.history
+
+
+def test_an_agent_that_is_missing_is_said_once_and_taken_back() -> None:
+    state = decided("[] t-1: a\n[] t-2: b\n[] t-3: c {agent:codex}\n")
+    assert sorted(state.notices.values()) == [
+        "t-1 and 1 more cannot be started: there is no [agents.claude] in config.toml",
+        "t-3 cannot be started: there is no [agents.codex] in config.toml",
+    ]
+    count = len(state.metrics.history)
+    state = decided("[] t-3: c {agent:codex}\n", state)
+    assert list(state.notices.values()) == [
+        "t-3 cannot be started: there is no [agents.codex] in config.toml"
+    ]
+    assert len(state.metrics.history) == count
+
+
+def test_a_line_that_was_marked_by_hand_goes_under_its_heading() -> None:
+    text = "## Pending\n\n[x] t-1: a\n- PID: 7\n\n[❌] t-2: b\n\n[-] t-3: c\n\n## Failed\n\n[] t-4: d\n"
+    seen = Seen(now=1_000_000.0, document=parse(text))
+    decision = decide(State(pruned=TODAY), seen, Policy(max_concurrent_workers=0))
+    changes = [
+        change for action in decision.actions if isinstance(action, WriteTasks) for change in action.changes
+    ]
+    done, failed = Mark(Status.COMPLETED), Mark(Status.FAILED)
+    assert changes == [
+        SetMark("t-1", done, done, (("PID", None), ("Completed", "1970-01-12 13:46:40"))),
+        SetMark("t-2", failed, failed, (("PID", None),)),
+    ]
+    again = Seen(now=1_000_000.0, document=apply(parse(text), changes))
+    assert again.document is not None
+    assert again.document.misplaced() == ()
+    assert decide(decision.state, again, Policy(max_concurrent_workers=0)).actions == ()
+
+
+def test_a_line_that_orch_itself_is_about_to_move_is_left_to_that() -> None:
+    worker = RunKey("t-1", 1).worker
+    document = parse(f"## Pending\n\n[🟡 {worker}] t-1: a\n")
+    assert document.misplaced() == ("t-1",)
+    decision = decide(State(pruned=TODAY), Seen(now=1_000_000.0, document=document), Policy())
+    (write,) = (action for action in decision.actions if isinstance(action, WriteTasks))
+    assert [type(change) for change in write.changes] == [SetMark]
+
+
+def test_an_attempt_that_the_file_tells_of_is_not_made_again() -> None:
+    world = World()
+    world.add("t-1", fields={"Attempt": "3"})
+    world.add("t-2", fields={"Attempt": "many"})
+    world.settle()
+    assert sorted(world.workers) == [RunKey("t-1", 4), RunKey("t-2", 1)]

@@ -227,12 +227,14 @@ def test_a_missing_agent_is_said_and_fails_no_attempt(project: Project) -> None:
     config = project.root / "config.toml"
     config.write_text(config.read_text().replace("agent.sh", "missing.sh"))
     project.write_tasks("[] t-1: Work")
-    said = project.orch("run", "--plain", "--until-idle", code=1)
+    said = project.orch("run", "--plain", "--until-idle")
     assert "[agents.sh] command" in said
     assert project.statuses() == {"t-1": "pending"}
     assert not list((project.root / ".orch" / "runs").iterdir())
-    said = project.orch("run", "--plain", "--until-idle", AGENT_COMMAND=str(project.root.parent / "agent.sh"))
-    assert project.statuses() == {"t-1": "failed"} or project.statuses() == {"t-1": "completed"}, said
+    # $AGENT_COMMAND puts another command in its place, to try something.
+    commit = "sh -c 'echo x > x; git add x; git commit -qm x'"
+    project.orch("run", "--plain", "--until-idle", AGENT_COMMAND=commit)
+    assert project.statuses() == {"t-1": "completed"}
 
 
 def test_fifty_tasks_are_launched_once_each(project: Project) -> None:

@@ -8,6 +8,8 @@ from orch.core.draft import Draft
 from orch.core.graph import make_plan
 from orch.core.model import Claim, OutcomeKind, Policy, RetryRequest, Run, RunKey, StopRequest, Task
 
+AGENT = "agent: "
+"""What the notices about agents are kept under."""
 SETTLE_SECONDS = 1.0
 """An unterminated last line may still be being typed: it starts after this (design section 6)."""
 
@@ -30,6 +32,7 @@ def read_queue(draft: Draft) -> None:
         }
         waiting = {**draft.state.plan.waiting, **found}
         draft.change(unstartable=found, waiting=waiting, agent_problems=problems)
+        _tell_unstartable(draft)
     used: list[str] = []
     for task in document.unnamed:
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
@@ -38,6 +41,21 @@ def read_queue(draft: Draft) -> None:
         # The ids of a whole paste are counted up from one search for the highest.
         used = [names.next_id(used or (*document.tasks, *draft.runs))]
         draft.write(SetId(task.text, task.line, used[0]))
+
+
+def _tell_unstartable(draft: Draft) -> None:
+    """Show each agent that cannot be started, with a task that needs it; say it once."""
+    found: dict[str, list[str]] = {}
+    for name, problem in draft.state.unstartable.items():
+        found.setdefault(problem, []).append(name)
+    known = {about for about in draft.state.notices if about.startswith(AGENT)}
+    for problem, tasks in found.items():
+        more = f" and {len(tasks) - 1} more" if len(tasks) > 1 else ""
+        draft.notice(AGENT + problem, f"{tasks[0]}{more} cannot be started: {problem}")
+        if AGENT + problem not in known:
+            draft.note("problem", problem, task=tasks[0])
+    for about in known - {AGENT + problem for problem in found}:
+        draft.notice(about, None)
 
 
 def start_tasks(draft: Draft) -> None:
@@ -93,10 +111,16 @@ def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> s
     return problems.get(agent, "")
 
 
+def _told_attempt(task: Task) -> int:
+    """The last attempt that tasks.md tells of: the run directories may have been lost."""
+    told = task.fields.get("Attempt", "")
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0
+
+
 def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | None) -> None:
     outcome = last.outcome if last else None
     goes_on = outcome is not None and outcome.retry_at is not None and request is None
-    key = RunKey(task.id, last.key.attempt + 1 if last else 1)
+    key = RunKey(task.id, max(last.key.attempt if last else 0, _told_attempt(task)) + 1)
     due = outcome.retry_at if outcome and goes_on and outcome.retry_at is not None else 0.0
     claim = Claim(
         # The name stays as it was at the first run, whatever the title becomes.

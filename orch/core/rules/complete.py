@@ -62,7 +62,7 @@ def fail(
     spent = run.claim.spent + charged
     outcome = conclude(run, OutcomeKind.FAILED, now, reason=reason, detail=detail, spent=spent)
     if not charged:
-        return _until(outcome, now + policy.retry_max)
+        return _until(outcome, now + retry.attempt_delay(policy, run.key, run.key.attempt))
     if spent < policy.max_attempts:
         return _until(outcome, now + retry.attempt_delay(policy, run.key, spent))
     return outcome

@@ -19,7 +19,7 @@ from orch.core.model import (
     Task,
 )
 from orch.core.rules import complete, progress
-from orch.core.tasks_md import bullet_text
+from orch.core.tasks_md import Document, bullet_text
 
 VANISHED_SECONDS = 2.0
 """A line that vanished counts once the file was not changed for this long (design section 6)."""
@@ -49,6 +49,38 @@ def reconcile(draft: Draft) -> None:
         draft.change(today=today)
         for name in document.stale(today):
             draft.write(Archive(name))
+    if document is not draft.before.document:
+        _move_misplaced(draft, document)
+        _tell_problems(draft)
+
+
+def _move_misplaced(draft: Draft, document: Document) -> None:
+    """The mark decides; the heading is where orch moves the line to (design section 6)."""
+    for name in document.misplaced():
+        task = document.tasks[name]
+        if name in draft.live or name in draft.state.plan.active:
+            continue  # Its mark is orch's own business.
+        fields: list[tuple[str, str | None]] = [("PID", None)]
+        if task.mark.status is Status.COMPLETED and "Completed" not in task.fields:
+            fields.append(("Completed", draft.stamp(draft.now)))
+        draft.write(SetMark(name, task.mark, task.mark, tuple(fields)))
+
+
+def _tell_problems(draft: Draft) -> None:
+    """Say what is wrong with the file when it begins, not at every save."""
+    before = draft.before.document
+    known = {
+        problem.message for problem in (*draft.before.plan.problems, *(before.problems if before else ()))
+    }
+    document = draft.state.document
+    for problem in (*(document.problems if document else ()), *draft.state.plan.problems):
+        if problem.message not in known:
+            draft.note("problem", f"tasks.md:{problem.line}: {problem.message}")
+
+
+def merged_text(stamp: str, commit: str) -> str:
+    """What `- Merged:` says: when, and the abbreviated commit where there is one."""
+    return f"{stamp} {commit[: complete.ABBREVIATION]}".strip()
 
 
 def take_pulls(draft: Draft, pulls: tuple[PullRequest, ...]) -> None:
@@ -58,7 +90,7 @@ def take_pulls(draft: Draft, pulls: tuple[PullRequest, ...]) -> None:
         task = draft.task(name)
         pull = merged.get(task.fields.get("PR", "")) if task else None
         if task is not None and pull is not None:
-            text = f"{draft.stamp(draft.now)} {pull.merged_commit[: complete.ABBREVIATION]}".strip()
+            text = merged_text(draft.stamp(draft.now), pull.merged_commit)
             draft.write(SetMark(name, task.mark, task.mark, (("Merged", text),)))
             draft.note("merged", f"pull request {pull.url}", task=name)
 

@@ -7,11 +7,22 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from orch.core.model import Problem, Status, Task
-from orch.core.tasks_md.grammar import FIELD, LINE, LINES, match_task, read_mark, read_tags, section_name
+from orch.core.tasks_md.grammar import (
+    FIELD,
+    HOMES,
+    LINE,
+    LINES,
+    match_task,
+    read_mark,
+    read_tags,
+    section_name,
+)
 
 BOM = "\ufeff"
 _NOTES = ("bullet", "odd", "fence", "prose")
 """What can belong to the task above although it stands at column 0."""
+_NO_TEXT = re.compile("[\0\udc80-\udcff]")
+"""A NUL, or a byte that is not UTF-8 (as a surrogate escape): the file is something else than text."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -53,11 +64,35 @@ class Document:
         days = ((task.id, _DAY.match(task.fields.get("Completed", ""))) for task in done)
         return tuple(name for name, day in days if day and day[0] < today)
 
+    def misplaced(self) -> tuple[str, ...]:
+        """Ids of tasks that a person has marked and left under the heading of another status.
+
+        A pending task may stand anywhere, and under a person's own headings everything may.
+        """
+        return tuple(
+            piece.task.id
+            for piece in self.pieces
+            if piece.task
+            and piece.task.id
+            and piece.section
+            and piece.task.mark.status not in (Status.PENDING, Status.SKIPPED)
+            and piece.section != HOMES[piece.task.mark.status]
+            and not (piece.task.mark.status is Status.COMPLETED and piece.section == "Completed")
+        )
+
 
 def parse(text: str) -> Document:
     """Read a file. Never raises: what cannot be understood is left alone and listed as a problem."""
     lines = LINES.findall(text, len(BOM) if text.startswith(BOM) else 0)
     scan = _Scan(lines)
+    odd = _NO_TEXT.search(text)
+    if odd:
+        number = text.count("\n", 0, odd.start()) + 1
+        scan.problems.append(Problem(number, "this is not text in UTF-8; orch keeps it as it is"))
+    elif "\n" not in text and "\r" in text.strip():
+        scan.problems.append(
+            Problem(1, "the lines end with CR alone, so orch sees one line: save it with LF or CRLF")
+        )
     return Document(
         text,
         scan.tasks,
