@@ -77,12 +77,15 @@ class Project:
     @cached_property
     def ports(self) -> Ports:
         """Everything. Raises ConfigError for a repository that cannot be worked in."""
-        return _make_ports(self, _make_executor(self))
+        return _make_ports(self, _make_executor(self), base_branch(self))
 
 
-def open_project(root: Path, *, warn: Callable[[str], None] = log.warning) -> Project:
-    """Read the settings of the project at `root`. Raises ConfigError for a broken config.toml."""
-    return Project(root, config.load(root), warn)
+def open_project(root: Path, *, warn: Callable[[str], None] = log.warning, lenient: bool = False) -> Project:
+    """Read the settings of the project at `root`. Raises ConfigError for a broken config.toml.
+
+    `lenient` is for commands that only look or stop: `warn` is told, and defaults stand in.
+    """
+    return Project(root, config.load(root, warn=warn if lenient else None), warn)
 
 
 def coordinator_pid(project: Project) -> int | None:
@@ -93,7 +96,8 @@ def coordinator_pid(project: Project) -> int | None:
 def look(project: Project) -> Snapshot:
     """What the files say now. Reads only, and works with or without a coordinator."""
     pid = coordinator_pid(project) or 0
-    ports = project.ports
+    # Whether the base branch is there does not matter for looking.
+    ports = _make_ports(project, _make_executor(project), project.config.forge.base_branch)
     policy = project.config.policy()
     state = recover(ports, policy)
     # What a coordinator would conclude if it could launch nothing. What it would do is not done, and
@@ -108,9 +112,11 @@ def build(
     *,
     on_snapshot: Callable[[Snapshot], None] | None = None,
     refresh: float = math.inf,
+    lenient: bool = False,
 ) -> Coordinator:
     """A coordinator for the project. Raises ConfigError for anything that it could not work with.
 
+    One that only stops is `lenient`: it works with a broken config.toml and without the base branch.
     For `on_snapshot` and `refresh` (seconds) see Coordinator.
     """
     mailbox = Mailbox()
@@ -122,9 +128,11 @@ def build(
     executor = _make_executor(opened)
 
     def reload() -> Setup:
-        return _make_setup(Project(project.root, config.load(project.root), project.warn, wake), executor)
+        return _make_setup(
+            Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
+        )
 
-    setup = _make_setup(opened, executor)
+    setup = _make_setup(opened, executor, lenient=lenient)
     return Coordinator(
         setup,
         presence=opened.presence,
@@ -206,10 +214,12 @@ def _remove(ports: Ports, task: str, path: Path) -> str:
     return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
 
 
-def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
+def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
     path, settings = project.config.project, project.config
-    ports = _make_ports(project, executor)
-    ports.prompts.check()
+    base = _guess_base(project) if lenient else base_branch(project)
+    ports = _make_ports(project, executor, base)
+    if not lenient:
+        ports.prompts.check()
     for folder in (path.runs, path.requests):
         atomic.make_folder(folder)
     for folder in (path.directory, path.requests):
@@ -222,9 +232,17 @@ def _make_setup(project: Project, executor: LocalExecutor) -> Setup:
     return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
 
 
-def _make_ports(project: Project, executor: Executor) -> Ports:
+def _guess_base(project: Project) -> str:
+    """The base branch, or what the settings call it where that cannot be used."""
+    try:
+        return base_branch(project)
+    except OrchError as error:
+        project.warn(str(error))
+        return project.config.forge.base_branch
+
+
+def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
-    base = base_branch(project)
     worktree = settings.worktree
     hooks = Hooks(
         setup=worktree.setup,

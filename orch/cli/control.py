@@ -43,7 +43,7 @@ def stop(
     from orch.cli.stopping import find_active, find_stoppable, stop_tasks
 
     place: Place = context.obj
-    project = place.open()
+    project = place.open(lenient=True)
     names = find_active(project) if everything else find_stoppable(project, tasks or ())
     if names:
         stop_tasks(project, names, everything=everything, now=now, reason=reason)
@@ -58,14 +58,14 @@ def pause(
 ) -> None:
     """Launch nothing new. Workers go on; it holds over a restart, until `orch resume`."""
     place: Place = context.obj
-    _ask_pause(place.open(), reason, "Paused.", paused=True)
+    _ask_pause(place.open(lenient=True), reason, "Paused.", paused=True)
 
 
 @app.command(rich_help_panel=texts.FLEET, epilog=texts.examples("orch resume"))
 def resume(context: typer.Context) -> None:
     """Launch again after `orch pause`."""
     place: Place = context.obj
-    _ask_pause(place.open(), "", "Resumed.", paused=False)
+    _ask_pause(place.open(lenient=True), "", "Resumed.", paused=False)
 
 
 def _ask_pause(project: "Project", reason: str, done: str, *, paused: bool) -> None:
@@ -95,7 +95,7 @@ def retry(
     from orch.core.model import RetryRequest, Status
 
     place: Place = context.obj
-    project = place.open()
+    project = place.open(lenient=True)
     name = choose(task, known_ids(project))
     line = read_lines(project).get(name)
     if line is None:

@@ -53,12 +53,11 @@ def _record(project: "Project", line: "Task | None", pull: "PullRequest") -> Non
     """Write `- Merged:` under the task, unless it stands there."""
     from orch.core.actions import SetMark
     from orch.core.model import Status
-    from orch.core.rules.complete import ABBREVIATION
+    from orch.core.rules.edits import merged_text
 
     if line is None or line.mark.status is not Status.COMPLETED or "Merged" in line.fields:
         return
-    when = time.strftime("%Y-%m-%d %H:%M:%S")
-    text = f"{when} {pull.merged_commit[:ABBREVIATION]}".strip()
+    text = merged_text(time.strftime("%Y-%m-%d %H:%M:%S"), pull.merged_commit)
     project.tasks.apply([SetMark(line.id, line.mark, line.mark, (("Merged", text),))])
 
 

@@ -53,7 +53,7 @@ def logs(
     On a terminal, control sequences other than colours are made visible instead of obeyed.
     """
     place: Place = context.obj
-    project = place.open()
+    project = place.open(lenient=True)
     run = _find(project, choose(task, known_ids(project)), attempt)
     folder = project.runs.directory(run.key)
     files = [folder / "stderr.log"] if stderr else [folder / "stdout.jsonl", folder / "stderr.log"]

@@ -15,7 +15,7 @@ def show(context: typer.Context, task: TaskName) -> None:
     from orch.cli.describe import describe
 
     place: Place = context.obj
-    project = place.open()
+    project = place.open(lenient=True)
     name = choose(task, known_ids(project))
     reading = project.tasks.read()
     line = reading.document.tasks.get(name) if reading else None

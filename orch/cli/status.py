@@ -42,7 +42,7 @@ def status(
     if watch and as_json:
         raise typer.BadParameter("--watch and --json do not go together")
     place: Place = context.obj
-    project = place.open()
+    project = place.open(lenient=True)
     if as_json:
         _print_json(project)
     elif watch:

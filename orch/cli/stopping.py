@@ -28,7 +28,7 @@ def stop_tasks(project: "Project", names: Sequence[str], *, everything: bool, no
         return
     typer.echo("No coordinator runs, so this command sees to it; ^C leaves it to the next orch run.")
     try:
-        wiring.build(project).finish_stops(names)
+        wiring.build(project, lenient=True).finish_stops(names)
     except ConfigError:
         if wiring.coordinator_pid(project) is None:
             raise

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,19 +22,30 @@ LARGEST_FILE = 1024 * 1024
 """Bytes. A configuration is a page or two; anything far larger is a mistake."""
 
 
-def load(root: Path, environ: Mapping[str, str] | None = None) -> Config:
+def load(
+    root: Path, environ: Mapping[str, str] | None = None, *, warn: Callable[[str], None] | None = None
+) -> Config:
     """The settings of the project at `root`; without a config.toml, the defaults.
 
     `environ` is orch's own environment unless another one is given. Raises ConfigError with the first
-    problem. A default agent that this version cannot start is not one of them, so that the other
-    commands work: ask `Config.agent_problem`.
+    problem; with `warn` it is told there instead, and a default stands in each place that is wrong: to
+    look at a fleet, or to stop it, must not depend on the file. A default agent that this version
+    cannot start is not one of them, so that the other commands work: ask `Config.agent_problem`.
     """
-    text = _read(root)
+    try:
+        text = _read(root)
+    except ConfigError as error:
+        if warn is None:
+            raise
+        warn(str(error))
+        text = ""
     config, problems = _interpret(text, CONFIG_NAME, root, environ, usable=False)
     if problems:
         more = len(problems) - 1
         hint = f"{more} more: `orch config check` lists them all" if more else "correct it and try again"
-        raise ConfigError(problems[0], hint=hint)
+        if warn is None:
+            raise ConfigError(problems[0], hint=hint)
+        warn(f"{problems[0]} ({hint})")
     return config
 
 

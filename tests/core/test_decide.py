@@ -776,6 +776,15 @@ def test_a_stop_need_not_wait_for_what_does_not_work_out(kind: type) -> None:
     assert is_idle(world.state)
 
 
+def test_a_stop_whose_inspection_can_never_work_is_still_a_stop() -> None:
+    world = running("t-1")
+    world.requests = [StopRequest("t-1", "enough", now=True)]
+    world.faults = lambda action: Failure("no base", permanent=True) if isinstance(action, Inspect) else None
+    world.settle()
+    assert world.mark("t-1") is Status.BLOCKED
+    assert world.tasks["t-1"].fields["Reason"] == "enough"
+
+
 def test_a_drain_leaves_what_does_not_work_out_to_the_next_start() -> None:
     world = running("t-1", drain=Drain.STOP)
     world.end("t-1")

@@ -147,6 +147,24 @@ def test_stop_works_without_a_coordinator(project: Project) -> None:
     assert "[⏰" in project.tasks
 
 
+def test_a_broken_configuration_keeps_nobody_from_looking_and_stopping(project: Project) -> None:
+    project.write_tasks("[] t-1: Long", "  please wait")
+    child = project.start()
+    project.wait_for_sign("t-1")
+    config = project.root / "config.toml"
+    good = config.read_text()
+    config.write_text(good + "[nonsense")
+    assert "config.toml" in project.orch("status")
+    assert "t-1" in project.orch("logs", "t-1", "-n", "1")
+    project.end(child)
+    config.write_text('[forge]\nbase_branch = "gone"\n' + good)
+    assert project.status()["counts"]["active"] == 1
+    config.write_text("nonsense = true\n" + good)
+    assert "nonsense" in project.orch("stop", "t-1", "--now")
+    assert project.leftovers() == []
+    assert "[⏰" in project.tasks
+
+
 def test_a_worker_outlives_kill_9_and_is_adopted(project: Project) -> None:
     project.write_tasks("[] t-1: Long", "  please hold", "[] t-2: Long too", "  please hold")
     child = project.start()

@@ -222,7 +222,11 @@ def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> N
     failures = run.failures + 1
     run = run.evolve(failures=failures)
     if failure.permanent and not isinstance(action, MakeRun | Finish):
-        _finish(draft, run, complete.conclude(run, OutcomeKind.FAILED, draft.now, reason=failure.message))
+        if run.stopping is not None:
+            _give_up(draft, run, run.stopping)
+        else:
+            failed = complete.conclude(run, OutcomeKind.FAILED, draft.now, reason=failure.message)
+            _finish(draft, run, failed)
         return
     if isinstance(action, Ensure | Start) and failures >= LAUNCH_TRIES:
         # It must not hold its place for ever, and it is not the task's fault. What a worker has done
