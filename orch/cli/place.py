@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orch.cli.failure import warn as warn_on_stderr
-from orch.cli.root import find_repository, find_root
+from orch.cli.root import find_repository, find_root, is_bare
 from orch.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Place:
         root = find_root(self.start)
         if root is not None:
             return root
+        if is_bare(self.start):
+            raise ConfigError(f"{self.start} is a bare repository", hint="clone it, and work in the clone")
         if find_repository(self.start) is None:
             raise ConfigError(f"{self.start} is not in a git repository", hint="git init, then orch init")
         raise ConfigError(

@@ -27,6 +27,11 @@ def find_repository(start: Path) -> Path | None:
     return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
 
 
+def is_bare(folder: Path) -> bool:
+    """Whether a folder is a bare repository, by what git itself looks for (gitrepository-layout(5))."""
+    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+
+
 def _main_checkout(checkout: Path | None) -> Path | None:
     """The main checkout that a linked worktree belongs to, None where it is not a linked one.
 

@@ -102,7 +102,11 @@ def test_a_strange_git_file_is_no_crash(shop: Path) -> None:
 
 def test_a_broken_configuration_names_its_key(shop: Path) -> None:
     (shop / "config.toml").write_text("[coordinator]\nmax_concurrent_workerz = 3\n")
-    done = orch(shop, "status")
+    # To look does not depend on it; to work does.
+    looked = orch(shop, "status")
+    assert looked.code == 0
+    assert "max_concurrent_workerz" in looked.err
+    done = orch(shop, "run")
     assert done.code == 1
     assert "max_concurrent_workerz" in done.err
     assert "Traceback" not in done.err
@@ -275,3 +279,10 @@ def test_help_and_status_stay_light(shop: Path) -> None:
         )
         loaded = done.stderr.splitlines()[-1]
         assert [name for name in heavy if f"'{name}'" in loaded] == [], arguments
+
+
+def test_a_bare_repository_is_called_one(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet", "--bare")
+    done = spawn(tmp_path, "status")
+    assert done.code == 1
+    assert done.err == f"orch: {tmp_path} is a bare repository\nhint: clone it, and work in the clone\n"
