@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,12 +119,24 @@ def test_a_launcher_that_cannot_publish_is_told_and_may_be_started_again(here: P
     assert here.ended().exit.ok
 
 
+def test_a_run_directory_that_somebody_removed_is_a_loss_and_no_fresh_start(here: Place) -> None:
+    here.script("true")
+    assert here.ended().exit.ok
+    shutil.rmtree(here.directory())
+    for _ in range(2):
+        assert isinstance(here.executor.probe(RUN), Gone)
+    runs = here.directory().parents[1]
+    runs.rename(runs.with_name("away"))
+    with pytest.raises(TransientError, match="is its disk mounted"):
+        here.executor.probe(RUN)
+    runs.with_name("away").rename(runs)
+
+
 def test_what_keeps_a_launcher_from_being_started_is_told(here: Place) -> None:
     missing = RunKey("gh-2", 1)
     with pytest.raises(TransientError, match=r"cannot write .*/gh-2/1/prompt\.md"):
         here.start("true", run=missing)
-    with pytest.raises(TransientError, match="is not there"):
-        here.executor.probe(missing)
+    assert isinstance(here.executor.probe(missing), Gone)
     (here.directory() / "launcher.log").mkdir()
     with pytest.raises(TransientError, match=r"cannot start a launcher for gh-1/1: .*Is a directory"):
         here.start("true")

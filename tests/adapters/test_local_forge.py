@@ -167,6 +167,33 @@ def test_killed_anywhere_there_is_one_pull_request(tmp_path: Path, samples: Samp
 # --- states ----------------------------------------------------------------------------------------------
 
 
+def test_a_pull_request_is_merged_into_the_branch_it_was_opened_for(place: Place) -> None:
+    place.commit("fix.txt", "fixed")
+    pull = place.forge.publish(DRAFT)
+    assert pull.base == "main"
+    place.sample.git("checkout", "--quiet", "-b", "feature")
+    before = place.sample.sha("refs/heads/feature")
+    later = LocalForge(place.sample.root, place.directory, base="feature", now=lambda: 5.0)
+    assert [each.state for each in later.pulls()] == ["open"]
+    merged = later.merge(pull.number)
+    assert place.sample.sha("refs/heads/main") == place.there("refs/heads/main") == merged.merged_commit
+    assert place.sample.sha("refs/heads/feature") == before
+    assert place.there("refs/heads/feature") == ""
+
+
+def test_a_pull_request_whose_base_is_gone_stays_open(place: Place) -> None:
+    place.commit("fix.txt", "fixed")
+    place.forge.publish(DRAFT)
+    place.sample.git("checkout", "--quiet", "-b", "trunk")
+    place.sample.git("branch", "--quiet", "-D", "main")
+    place.sample.git("update-ref", "-d", "refs/remotes/origin/main")
+    place.sample.git("remote", "remove", "origin")
+    later = LocalForge(place.sample.root, place.directory, base="trunk", now=lambda: 5.0)
+    assert [each.state for each in later.pulls()] == ["open"]
+    with pytest.raises(PermanentError, match="'main' does not exist"):
+        later.merge(1)
+
+
 def test_a_fast_forward_by_hand_is_a_merge(place: Place) -> None:
     head = place.commit("a.txt", "a")
     place.forge.publish(DRAFT)

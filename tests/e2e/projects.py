@@ -29,6 +29,9 @@ case "$prompt" in
     *"please fail"*) echo "no luck" >&2; exit 3 ;;
     *"please block"*) echo "which colour?" > BLOCKED.md ;;
     *"please idle"*) ;;
+    *"please vandalize"*)
+        [ "$ORCH_ATTEMPT" -gt 1 ] || { rm -rf "${ORCH_PROMPT_FILE%/*}"; exit 1; }
+        commit ;;
     *"please litter"*) commit; echo "left over" > litter.txt ;;
     *"please wait"*) commit; echo started > "$SIGNS/$ORCH_TASK_ID"; exec sleep 300 ;;
     *"please obey"*)

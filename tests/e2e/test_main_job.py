@@ -241,6 +241,15 @@ def test_edits_by_hand_count_at_once(project: Project) -> None:
     project.end(child)
 
 
+def test_an_agent_that_removes_its_run_directory_is_not_given_the_same_attempt(
+    project: Project,
+) -> None:
+    project.write_tasks("[] t-1: Vandal", "  please vandalize")
+    project.orch("run", "--plain", "--until-idle")
+    assert project.launches() == ["t-1/1", "t-1/2"]
+    assert project.statuses() == {"t-1": "completed"}
+
+
 def test_a_missing_agent_is_said_and_fails_no_attempt(project: Project) -> None:
     config = project.root / "config.toml"
     config.write_text(config.read_text().replace("agent.sh", "missing.sh"))

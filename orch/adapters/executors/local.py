@@ -29,6 +29,9 @@ RESTART_FILES = ("run.json", "stdout.jsonl", "stderr.log")
 REAP_SECONDS = 1.0
 """What a sweep does not find any more is over, or is about to be."""
 
+_NOBODY = Process(pid=0, start_ticks=0, boot_id="", started_at=0.0)
+"""Stands for a launcher that nothing is known of."""
+
 _Record = TypeVar("_Record")
 
 
@@ -127,7 +130,7 @@ class LocalExecutor:
                 if self._lives(run, known.process):
                     return known
                 self._known.pop(run, None)
-            return self._read(run, directory)
+            return self._read(run, directory, known.process if known else _NOBODY)
         except OSError as error:
             raise TransientError(f"cannot look at {run}: {error}") from error
 
@@ -233,8 +236,8 @@ class LocalExecutor:
             return True
         return process.boot_id == self._boot_id and portable.lives(process)
 
-    def _read(self, run: RunKey, directory: Path) -> Probe:
-        """How it stands with a run by its files.
+    def _read(self, run: RunKey, directory: Path, last: Process) -> Probe:
+        """How it stands with a run by its files. `last` is the process that was last seen.
 
         Whether the launcher lives is asked before exit.json is read: a launcher that is over writes
         none any more.
@@ -247,9 +250,12 @@ class LocalExecutor:
                 raise
             return Ended(exit)
         if process is None:
-            if not directory.is_dir():
-                raise TransientError(f"{directory} is not there", hint="is its disk mounted?")
-            return Absent()
+            if directory.is_dir():
+                return Absent()
+            if not self._runs.is_dir():
+                raise TransientError(f"{self._runs} is not there", hint="is its disk mounted?")
+            # Somebody removed just this one, and the fence with it: it must not be started again.
+            return Gone(last)
         if process.pid == 0:  # the coordinator's own fence
             return Ended(Exit(EndReason.STOPPED, ended_at=process.started_at, message="it was never started"))
         if self._lives(run, process):

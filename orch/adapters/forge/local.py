@@ -45,8 +45,9 @@ class LocalForge:
         self._directory = directory
         self._now = now
         # Nobody waits for the poll: it tries once, and the next one tries again.
+        self._own_files = own_files
         self._origin = Origin(repository, base, retries=())
-        self._merging = Merging(repository, self._origin, own_files=own_files)
+        self._bases = {base: self._origin}
         self._read: Mapping[int, tuple[_Stamp, PullRequest]] = {}
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
@@ -84,14 +85,17 @@ class LocalForge:
         pulls = self._records()
         if all(pull.state != "open" for pull in pulls.values()):
             return [pull for _, pull in sorted(pulls.items())]
-        # The next poll asks again, and a task that needs origin says that it cannot be reached.
-        with contextlib.suppress(TransientError):
-            self._origin.fetch()
-        # One question about all of them; only those that may be merged are looked at one by one.
-        form = ("--format=%(refname)", "--no-merged", self._origin.tip(), "refs/pull/")
-        open_refs = set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
+        unmerged: dict[str, set[str]] = {}
+        for base in {pull.base for pull in pulls.values() if pull.state == "open"}:
+            # The next poll asks again, and a task that needs origin says that it cannot be reached.
+            with contextlib.suppress(TransientError):
+                self._base(base).fetch()
+            # One question about all of them; only those that may be merged are looked at one by one.
+            tip = self._tip(base)
+            form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
+            unmerged[base] = set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
         return [
-            pull if _ref(number) in open_refs else self._settle(pull)
+            pull if _ref(number) in unmerged.get(pull.base, ()) else self._settle(pull)
             for number, pull in sorted(pulls.items())
         ]
 
@@ -106,18 +110,21 @@ class LocalForge:
             pull = self._records().get(number)
             if pull is None:
                 raise PermanentError(f"there is no pull request {number}", hint="orch status lists them")
+            # Into the branch that it was opened for, whatever the settings or the checkout say now.
+            origin = self._base(pull.base)
+            merging = Merging(self._repository, origin, own_files=self._own_files)
             git.check_version(self._repository)
-            self._merging.check_identity()
-            self._origin.fetch()
+            merging.check_identity()
+            origin.fetch()
             pull = self._seen(pull)
             if pull.state == "closed":
                 raise PermanentError(f"pull request {number} is closed")
             if pull.state == "merged":
-                self._merging.catch_up(pull.merged_commit, hold=[lock])
+                merging.catch_up(pull.merged_commit, hold=[lock])
             else:
                 title = " ".join(pull.title.split())
                 message = f"Merge pull request #{number}: {title}"
-                commit = self._merging.merge(pull.head, message, hold=[lock])
+                commit = merging.merge(pull.head, message, hold=[lock])
                 pull = replace(pull, state="merged", merged_commit=commit)
             return self._settle(pull)
 
@@ -125,7 +132,7 @@ class LocalForge:
         """See `ports.Forge`."""
         findings = [self._check_origin(), self._check_base(), self._check_records()]
         try:
-            self._merging.check_identity()
+            Merging(self._repository, self._origin, own_files=()).check_identity()
         except OrchError as error:
             findings.append(Finding(ok=False, what=error.message, do=error.hint))
         return findings
@@ -182,10 +189,12 @@ class LocalForge:
         """The pull request with its present state."""
         if pull.state != "open":
             return pull
-        tip = self._origin.tip()
-        if not git.is_ancestor(self._repository, pull.head, tip):
+        origin = self._base(pull.base)
+        tip = self._tip(pull.base)
+        if not tip or not git.is_ancestor(self._repository, pull.head, tip):
             return pull
-        return replace(pull, state="merged", merged_commit=self._merging.merge_of(pull.head, tip))
+        merging = Merging(self._repository, origin, own_files=self._own_files)
+        return replace(pull, state="merged", merged_commit=merging.merge_of(pull.head, tip))
 
     def _settle(self, pull: PullRequest) -> PullRequest:
         """As `_seen`, and a final state is written down, so that nobody has to ask git again."""
@@ -222,6 +231,19 @@ class LocalForge:
         git.run(self._repository, "update-ref", _ref(pull.number), head)
         updated = replace(pull, head=head, title=draft.title, body=draft.body)
         return pull if updated == pull else self._write(updated)
+
+    def _base(self, name: str) -> Origin:
+        """A base branch, here and at origin. Records without one mean the branch of the settings."""
+        if not name:
+            return self._origin
+        return self._bases.setdefault(name, Origin(self._repository, name, retries=()))
+
+    def _tip(self, base: str) -> str:
+        """The sha of a base branch, '' where it is gone."""
+        try:
+            return self._base(base).tip()
+        except PermanentError:
+            return ""
 
     # --- git --------------------------------------------------------------------------------------
 
