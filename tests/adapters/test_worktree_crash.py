@@ -69,7 +69,7 @@ def test_killed_at_any_step(tmp_path: Path, samples: Samples, name: str) -> None
             assert not (place.tree / "BLOCKED.md").exists()
         place.worktrees.remove("t-1")
         assert not place.tree.exists()
-        assert not list((place.trees / ".removed").iterdir())
+        assert not (place.trees / ".removed").exists()
         assert not (place.trees / ".orphans").exists(), f"step {step}"
         if not killed:
             break
@@ -183,4 +183,4 @@ def test_an_error_in_the_middle_is_done_again(place: Place) -> None:
     place.sample.git("config", "filter.broken.clean", "cat")
     place.worktrees.ensure(RUN, BRANCH)
     place.check()
-    assert list((place.trees / ".removed").iterdir()) == []
+    assert not (place.trees / ".removed").exists()

@@ -294,9 +294,9 @@ class LocalForge:
         try:
             for number in self._stamps():
                 records.read(self._path(number), PullRequest)
-            atomic.make_folder(self._directory)
-            with self._lock.hold():
-                pass
+            if self._directory.is_dir():
+                with self._lock.hold():
+                    pass
         except OrchError as error:
             return Finding(ok=False, what=error.message, do=error.hint or f"look at {self._directory}")
         return Finding(ok=True, what=f"pull requests are kept in {self._directory}")

@@ -6,6 +6,7 @@
 Both begin with one rename, so that `trees/<task>` is there whole or not at all.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -41,13 +42,15 @@ def put_aside(tree: Path, name: str) -> Path:
 def bury(tree: Path) -> None:
     """Take a worktree away in one step. What is left is deleted by `delete_buried`."""
     folder = tree.parent / REMOVED
-    atomic.make_folder(folder)
-    try:
-        tree.rename(folder / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}")
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise atomic.failure("remove", tree, error) from error
+    while os.path.lexists(tree):
+        atomic.make_folder(folder)
+        # Somebody else may take the empty folder away in between: then once more.
+        try:
+            tree.rename(folder / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise atomic.failure("remove", tree, error) from error
 
 
 def delete_buried(tree: Path, warn: Callable[[str], None]) -> None:
@@ -69,6 +72,8 @@ def delete_buried(tree: Path, warn: Callable[[str], None]) -> None:
                 warn(str(failed))
     if problem is not None:
         raise TransientError(problem.message, hint=problem.hint or f"delete {folder} yourself")
+    with contextlib.suppress(OSError):
+        folder.rmdir()  # Unless something is left in it.
 
 
 def _delete(place: Path) -> None:
