@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orch import config
 from orch.adapters import doctor as checks
+from orch.adapters import redaction
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
@@ -251,6 +252,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         link=worktree.link,
         env=settings.hook_environment(),
     )
+    redaction.remember(settings.secrets())
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root),

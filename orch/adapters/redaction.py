@@ -1,10 +1,11 @@
 """Takes secrets out of text that others wrote, before orch says it again (design section 9).
 
-Only what has the shape of a secret is found. A password in plain words is not: the first line of defence is
-that a worker gets no secrets to print.
+Only what has the shape of a secret is found, and the values that config.toml hands to workers under a name
+that says so. Another password in plain words is not: the first defence is that a worker gets no secrets.
 """
 
 import re
+from collections.abc import Collection
 
 MASK = "***"
 """What stands in place of a secret."""
@@ -49,8 +50,23 @@ _PRIVATE_KEY = re.compile(
 """RFC 7468, and OpenPGP's; one in JSON has backslashes for its line ends."""
 
 
+_known: tuple[str, ...] = ()
+"""Secrets of the settings, the longest first. One set for the process: text comes from many places."""
+
+
+def remember(secrets: Collection[str]) -> None:
+    """Mask these values too, from now on and instead of those before."""
+    global _known  # noqa: PLW0603 - see above
+    _known = tuple(sorted(secrets, key=len, reverse=True))
+
+
 def redact(text: str) -> str:
-    """The text with `***` for every token, authorization header, password in a URL and private key."""
+    """The text with `***` for every token, authorization header, password in a URL and private key.
+
+    The values that `remember` was given are masked too.
+    """
+    for secret in _known:
+        text = text.replace(secret, MASK)
     text = _PRIVATE_KEY.sub(MASK, text)
     text = _IN_URL.sub(f"{MASK}@", text)
     text = _TOKENS.sub(MASK, text)

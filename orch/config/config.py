@@ -104,6 +104,14 @@ class Config:
         agent = self.agent_settings(name)
         return environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
 
+    def secrets(self) -> frozenset[str]:
+        """What workers are given under a name that says that it is a secret: orch never repeats it."""
+        found: set[str] = set()
+        for agent in self.agents.values():
+            given = {**{name: self.environ.get(name, "") for name in agent.env_pass}, **agent.env}
+            found.update(value for name, value in given.items() if environment.is_secret(name, value))
+        return frozenset(found)
+
     def hook_environment(self) -> dict[str, str]:
         """The environment of the verify, setup and teardown commands: the allow-list alone.
 

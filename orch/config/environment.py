@@ -74,6 +74,16 @@ INHERITED_FROM_GIT = frozenset(
 )
 
 
+_SECRET_NAME = re.compile("TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|KEY|JWT", re.IGNORECASE)
+SECRET_LENGTH = 8
+"""Shorter values are words that stand in any text."""
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable's name says that its value must not be shown."""
+    return len(value) >= SECRET_LENGTH and _SECRET_NAME.search(name) is not None
+
+
 def current() -> dict[str, str]:
     """A copy of orch's own environment."""
     return dict(os.environ)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orch.adapters.redaction import redact
+from orch.adapters.redaction import redact, remember
 
 LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 KEY = "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"] * 3)
@@ -83,3 +83,12 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_a_long_text_takes_no_long_time(piece: str) -> None:
     """A pattern that goes back and forth would need minutes for this: the time limit ends the test."""
     assert redact(piece * (1_000_000 // len(piece)) + " ~").endswith("~")
+
+
+def test_values_that_are_known_to_be_secret_are_masked() -> None:
+    try:
+        remember({"correct horse", "correct horse battery"})
+        assert redact("say: correct horse battery staple") == "say: *** staple"
+    finally:
+        remember(())
+    assert redact("correct horse") == "correct horse"

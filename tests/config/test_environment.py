@@ -167,3 +167,13 @@ def test_everything_that_git_calls_local_to_a_repository_is_taken_out(
     # Settings given by GIT_CONFIG_COUNT are meant for all repositories: people and CI use them.
     assert [name for name in listed if name in os.environ] == ["GIT_CONFIG_COUNT"]
     clean_environment()
+
+
+def test_what_is_secret_goes_by_the_name_and_the_length(tmp_path: Path) -> None:
+    text = (
+        '[agents.a]\ncommand = ["x"]\nenv = { API_KEY = "0123456789", PIN_KEY = "123", COLOUR = "vermilion" }\n'
+        'env_pass = ["MY_TOKEN", "ELSE", "MISSING_TOKEN"]\n'
+    )
+    (tmp_path / "config.toml").write_text(text)
+    config = load(tmp_path, {"MY_TOKEN": "abcdefghij", "ELSE": "not so secret"})
+    assert config.secrets() == {"0123456789", "abcdefghij"}

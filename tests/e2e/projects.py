@@ -29,6 +29,7 @@ case "$prompt" in
     *"please fail"*) echo "no luck" >&2; exit 3 ;;
     *"please block"*) echo "which colour?" > BLOCKED.md ;;
     *"please idle"*) ;;
+    *"please tell"*) echo "my question: $MY_SECRET ghp_0123456789012345678901234567890123456" > BLOCKED.md ;;
     *"please vandalize"*)
         [ "$ORCH_ATTEMPT" -gt 1 ] || { rm -rf "${ORCH_PROMPT_FILE%/*}"; exit 1; }
         commit ;;

@@ -250,6 +250,21 @@ def test_an_agent_that_removes_its_run_directory_is_not_given_the_same_attempt(
     assert project.statuses() == {"t-1": "completed"}
 
 
+def test_a_secret_of_the_settings_is_not_repeated(project: Project) -> None:
+    config = project.root / "config.toml"
+    config.write_text(config.read_text().replace("env = { ", 'env = { MY_SECRET = "hunter2hunter2", '))
+    project.write_tasks("[] t-1: Chatty", "  please tell")
+    said = project.orch("run", "--plain", "--until-idle")
+    assert "my question: ***" in project.tasks
+    said += project.orch("show", "t-1") + project.orch("status") + project.tasks
+    for path in (project.root / ".orch").rglob("*"):
+        # The raw output of the agent is its own, and so is the file that it wrote.
+        if path.is_file() and path.name not in ("stdout.jsonl", "stderr.log", "BLOCKED.md"):
+            said += path.read_text(errors="replace")
+    assert "hunter2" not in said
+    assert "ghp_0123456789" not in said
+
+
 def test_a_missing_agent_is_said_and_fails_no_attempt(project: Project) -> None:
     config = project.root / "config.toml"
     config.write_text(config.read_text().replace("agent.sh", "missing.sh"))
