@@ -78,6 +78,7 @@ class Config:
             verify=bool(self.verify.command.strip()),
             min_free_memory_mb=self.limits.min_free_memory_mb,
             min_free_disk_mb=self.limits.min_free_disk_mb,
+            max_load=self.limits.max_load,
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
         )

@@ -177,6 +177,8 @@ class LimitSettings(Settings):
     """Nothing is launched while less memory than this is free. 0: do not look."""
     min_free_disk_mb: Annotated[float, Meta(ge=0, le=TERABYTE_MB)] = 512.0
     """Nothing is launched while less disk than this is free. 0: do not look."""
+    max_load: Annotated[float, Meta(ge=0, le=100_000)] = 0.0
+    """Nothing is launched while the load average of one minute is higher than this. 0: do not look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -435,6 +435,8 @@ class Policy(Evolving):
     """Whether a verify command is configured."""
     min_free_memory_mb: float = 0.0
     min_free_disk_mb: float = 0.0
+    max_load: float = 0.0
+    """Nothing is launched over this load average; 0: do not look."""
     keep_days: float = 14.0
     """Run directories older than this are removed, the last one of each task never."""
     keep_failed_seconds: float | None = None

@@ -92,6 +92,15 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class QuickFailure:
+    """An attempt that failed within seconds."""
+
+    task: str
+    kind: str
+    """Its reason without what differs from task to task."""
+
+
+@dataclass(frozen=True, slots=True)
 class State(Evolving):
     """What the coordinator knows. Rebuilt at every start from what lies on disk."""
 
@@ -126,6 +135,10 @@ class State(Evolving):
     """The local date on which old run directories were last removed, YYYY-MM-DD."""
     unseen: frozenset[str] = frozenset()
     """What could not be looked at the last time."""
+    capacity: int | None = None
+    """So many workers at once until tasks are completed again, after one ran out of memory."""
+    alike: tuple[QuickFailure, ...] = ()
+    """The last attempts in a row that failed within seconds and for the same reason."""
     retry_writes_at: float = 0.0
     """tasks.md could not be written: not again before this."""
     polled_at: float = 0.0

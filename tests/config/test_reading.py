@@ -568,7 +568,7 @@ def test_a_value_of_env_is_never_told(tmp_path: Path) -> None:
 
 
 def test_limits_have_docstrings_and_units() -> None:
-    assert all(re.search(r"_(minutes|seconds|mb)$", spec.name) for spec in fields(LimitSettings))
+    assert all(re.search(r"_(minutes|seconds|mb|load)$", spec.name) for spec in fields(LimitSettings))
 
 
 # --- the prompt -----------------------------------------------------------------------------------------

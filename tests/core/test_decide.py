@@ -1083,6 +1083,89 @@ def test_too_little_memory_or_disk_launches_nothing_and_says_so(resources: Resou
     assert "resources" not in world.state.notices
 
 
+@pytest.mark.parametrize("load", [8.0, 0.5, None])
+def test_a_high_load_launches_nothing_and_says_so(load: float | None) -> None:
+    world = World()
+    world.policy = world.policy.evolve(max_load=4.0)
+    world.resources = Resources(load=load)
+    world.add("t-1")
+    world.settle()
+    assert (world.state.runs == {}) is (load == 8.0)
+    assert ("the load is 8.0" in str(world.state.notices)) is (load == 8.0)
+
+
+def test_after_one_ran_out_of_memory_fewer_run_at_once() -> None:
+    names = [f"t-{number}" for number in range(1, 7)]
+    world = running(*names[:3], max_concurrent_workers=3, max_attempts=1)
+    for name in names[3:]:
+        world.add(name)
+    world.end("t-1", Exit(EndReason.MEMORY), Evidence())
+    world.settle()
+    assert world.state.live == {"t-2", "t-3"}
+    assert "2 at once" in world.state.notices["memory"]
+    world.end("t-2", Exit(EndReason.MEMORY), Evidence())
+    world.settle()
+    assert world.state.live == {"t-3"}
+    world.end("t-3")
+    world.settle()
+    assert world.state.capacity == 2
+    assert len(world.state.live) == 2
+    world.wait()
+    world.end("t-4")
+    world.settle()
+    assert world.state.capacity is None
+    assert "memory" not in world.state.notices
+
+
+SOON = 1_000_002.0
+"""Two seconds after the workers of a `running` world were started."""
+
+
+def failing(count: int, **policy: object) -> World:
+    """A world in which so many tasks are being worked on."""
+    return running(*(f"t-{number}" for number in range(1, count + 1)), max_concurrent_workers=count, **policy)
+
+
+def test_many_tasks_that_fail_alike_within_seconds_pause_the_fleet() -> None:
+    world = failing(5, max_attempts=1)
+    for number in range(1, 6):
+        assert world.state.paused is None
+        verdict = Verdict(
+            ok=False, reason=f"t-{number}: login of /home/me/{number} has expired at 12:0{number}"
+        )
+        world.end(f"t-{number}", Exit(EndReason.EXITED, 1, ended_at=SOON), Evidence(verdict=verdict))
+        world.settle()
+    assert world.paused is not None
+    assert "the last 5 tasks failed alike within seconds: t-5: login" in world.paused
+
+
+@pytest.mark.parametrize("difference", ["slow", "other", "success", "same task"])
+def test_failures_that_differ_do_not(difference: str) -> None:
+    world = failing(6, max_attempts=1)
+    for number in range(1, 7):
+        name = f"t-{number}"
+        exit = Exit(EndReason.EXITED, 1, ended_at=SOON)
+        evidence = Evidence(verdict=Verdict(ok=False, reason="login expired"))
+        if number == 3:
+            match difference:
+                case "slow":
+                    exit = Exit(EndReason.EXITED, 1, ended_at=SOON + 60)
+                case "other":
+                    evidence = Evidence(verdict=Verdict(ok=False, reason="something else"))
+                case "success":
+                    exit, evidence = Exit(EndReason.EXITED, 0), Evidence(head="a", commits=("c",))
+                case _:
+                    continue
+        if number == 6 and difference == "same task":
+            world.edit("t-1", Mark())
+            world.settle()
+            world.wait()
+            name = "t-1"
+        world.end(name, exit, evidence)
+        world.settle()
+    assert world.state.paused is None
+
+
 @pytest.mark.parametrize(("agent", "problems"), [("codex", {}), ("", {"sh": "sh is not installed"})])
 def test_a_missing_agent_starts_nothing_and_fails_nothing(agent: str, problems: dict[str, str]) -> None:
     world = World()

@@ -47,7 +47,9 @@ def make_snapshot(*tasks: Task, runs: tuple[Run, ...] = (), **fields: Any) -> Sn
         metrics=Metrics(),
         health=Health.OK,
     )
-    return replace(snapshot, **fields)
+    document = fields.get("document")
+    # As the coordinator does it.
+    return replace(snapshot, problems=document.problems if document else (), **fields)
 
 
 def busy() -> Snapshot:
@@ -77,9 +79,7 @@ def busy() -> Snapshot:
     snapshot = make_snapshot(*tasks, runs=runs)
     return replace(
         snapshot,
-        document=Document("", snapshot.document.tasks, problems=(Problem(14, "unknown tag {colour:red}"),))
-        if snapshot.document
-        else None,
+        problems=(Problem(14, "unknown tag {colour:red}"),),
         metrics=Metrics(
             workers_launched=7,
             history=events,

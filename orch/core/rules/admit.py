@@ -60,7 +60,10 @@ def _tell_unstartable(draft: Draft) -> None:
 
 def start_tasks(draft: Draft) -> None:
     """Claim a run for each task that may start, while there is room."""
-    room = draft.policy.max_concurrent_workers - len(draft.live)
+    limit = draft.policy.max_concurrent_workers
+    if draft.state.capacity is not None:
+        limit = min(limit, draft.state.capacity)
+    room = limit - len(draft.live)
     if room <= 0 or not may_launch(draft):
         return
     retries = {r.task: r for r in draft.state.requests if isinstance(r, RetryRequest)}
@@ -94,6 +97,8 @@ def may_launch(draft: Draft) -> bool:
         lacks.append(f"{disk:.0f} MB of disk free, min_free_disk_mb is {policy.min_free_disk_mb:.0f}")
     if memory is not None and memory < policy.min_free_memory_mb:
         lacks.append(f"{memory:.0f} MB of memory free, min_free_memory_mb is {policy.min_free_memory_mb:.0f}")
+    if resources.load is not None and 0 < policy.max_load < resources.load:
+        lacks.append(f"the load is {resources.load:.1f}, max_load is {policy.max_load:.1f}")
     draft.notice("resources", "nothing is launched: " + "; ".join(lacks) if lacks else None)
     if draft.now < state.retry_writes_at:
         draft.wake(state.retry_writes_at)

@@ -1,8 +1,7 @@
 """What people ask for: pause, drain, stop, retry. Pure."""
 
-from orch.core.actions import Dismiss, SavePause, SetMark
+from orch.core.actions import Dismiss, SetMark
 from orch.core.draft import Draft
-from orch.core.metrics import Health
 from orch.core.model import (
     BEFORE_LAUNCH,
     Drain,
@@ -15,7 +14,7 @@ from orch.core.model import (
     Stopping,
     StopRequest,
 )
-from orch.core.rules import edits, progress
+from orch.core.rules import edits, pause, progress
 
 STOPPABLE = BEFORE_LAUNCH | {Phase.STARTING, Phase.RUNNING, Phase.VERIFYING}
 BY_SIGNAL = "paused by SIGUSR1"
@@ -25,7 +24,7 @@ def take_signals(draft: Draft) -> None:
     """SIGUSR1 toggles the pause; SIGTERM and SIGINT drain, and the second one stops the workers."""
     seen = draft.seen
     if seen.toggles % 2:
-        set_paused(draft, BY_SIGNAL if draft.state.paused is None else None)
+        pause.set_paused(draft, BY_SIGNAL if draft.state.paused is None else None)
     if seen.terminations:
         draft.change(draining=draft.state.draining + seen.terminations)
         if draft.before.draining == 0:
@@ -38,28 +37,10 @@ def take_signals(draft: Draft) -> None:
                 progress.stop(draft, draft.runs[name], stopping)
 
 
-def set_paused(draft: Draft, reason: str | None) -> None:
-    """Pause or resume. The action that remembers it is asked for only where something changes."""
-    if (draft.state.paused is None) == (reason is None):
-        return
-    draft.change(paused=reason)
-    if reason is None:
-        # A person has looked: the next bad health is acted on again.
-        draft.change(alarm=Health.OK)
-    draft.note("resumed" if reason is None else "paused", reason or "")
-    _save_pause(draft)
-
-
-def _save_pause(draft: Draft) -> None:
-    draft.change(pause_saved=False)
-    if draft.now >= draft.state.retry_writes_at:
-        draft.act(SavePause(draft.state.paused))
-
-
 def take_requests(draft: Draft) -> None:
     """Carry out what the command line asked for; a request stays until its effect is on disk."""
     if not draft.before.pause_saved and not draft.state.pause_saved:
-        _save_pause(draft)  # The disk refused the last time.
+        pause.save(draft)  # The disk refused the last time.
     if draft.seen.requests is not None:
         draft.change(requests=draft.seen.requests)
     for request in draft.state.requests:
@@ -72,7 +53,7 @@ def take_requests(draft: Draft) -> None:
 
 
 def _take_pause(draft: Draft, request: PauseRequest) -> None:
-    set_paused(draft, (request.reason or "paused by orch pause") if request.paused else None)
+    pause.set_paused(draft, (request.reason or "paused by orch pause") if request.paused else None)
     if draft.state.pause_saved and (draft.before.paused is not None) == request.paused:
         draft.act(Dismiss(request))
 

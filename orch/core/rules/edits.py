@@ -117,6 +117,8 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
         if run.phase is Phase.READY and run.stopping is None:
             _launch(draft, run)
     elif task.mark.status is Status.ACTIVE or (task.mark.status is Status.PENDING and not run.marked):
+        if run.phase is Phase.CLAIMING:
+            return  # The file tells of no attempt that has no run directory.
         draft.write(SetMark(task.id, task.mark, mark, _fields_live(draft, run)))
     else:
         _obey(draft, run, task.mark)

@@ -3,7 +3,7 @@
 from orch.core.actions import Remove
 from orch.core.draft import Draft
 from orch.core.metrics import Health, assess
-from orch.core.rules import control
+from orch.core.rules import pause
 
 ORDER = tuple(Health)
 
@@ -30,7 +30,7 @@ def assess_health(draft: Draft) -> None:
         )
         draft.note("health", f"{found}: {why}")
         if found is Health.CRITICAL:
-            control.set_paused(draft, f"health is critical: {why}; `orch resume` goes on")
+            pause.set_paused(draft, f"health is critical: {why}; `orch resume` goes on")
     health = max(found, draft.state.alarm, key=ORDER.index)
     if health is not draft.state.health:
         draft.change(health=health)

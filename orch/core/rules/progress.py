@@ -31,7 +31,7 @@ from orch.core.model import (
     Run,
     Stopping,
 )
-from orch.core.rules import complete, retry
+from orch.core.rules import complete, limits, retry
 from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -180,7 +180,7 @@ def _close(draft: Draft, run: Run) -> None:
     if outcome is None:
         raise AssertionError(run)
     # What lies on disk is not kept in memory for weeks.
-    claim = run.claim.evolve(before="")
+    exit, claim = run.exit, run.claim.evolve(before="")
     draft.put(Run(run.key, claim, Phase.OVER, outcome=outcome, pull=outcome.pull))
     metrics = draft.state.metrics
     if outcome.started_at:
@@ -210,6 +210,7 @@ def _close(draft: Draft, run: Run) -> None:
     if outcome.retry_at is not None:
         message += f"; again at {draft.stamp(outcome.retry_at)}"
     draft.note(str(outcome.kind), message, run.key)
+    limits.learn(draft, run.key, outcome, exit)
 
 
 def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> None:
