@@ -25,6 +25,8 @@ from orch.adapters.store.requests import RequestFiles
 from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
 from orch.adapters.worktrees import GitWorktrees, Hooks
+from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
+from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import Config
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
@@ -32,8 +34,9 @@ from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
 from orch.core.decide import decide
 from orch.core.metrics import assess
+from orch.core.model import Status
 from orch.core.state import Look, Snapshot
-from orch.errors import OrchError
+from orch.errors import ConfigError, OrchError
 from orch.ports import Agent, Executor, Finding, Ports
 
 log = logging.getLogger(__name__)
@@ -215,6 +218,43 @@ def _remove(ports: Ports, task: str, path: Path) -> str:
     return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
 
 
+def saved_work(project: Project, task: str = "") -> tuple[Sequence[SavedWork], Sequence[Orphan]]:
+    """What was saved, the latest first, and what was put aside; of one task or of all. Only looks."""
+    return find_saved(project.root, task), find_orphans(project.config.project.trees, task)
+
+
+def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = False) -> Restored:
+    """Bring back the latest saved work of a task, or that of `ref`.
+
+    Raises ConfigError where there is none or the task is being worked on, else as RestoringWorktrees.
+    """
+    path, latest = project.config.project, project.runs.load().get(task)
+    redaction.remember(project.config.secrets())
+    worktrees = RestoringWorktrees(
+        project.root,
+        path.trees,
+        path.runs,
+        base=_guess_base(project),
+        hooks=_make_hooks(project.config),
+        warn=project.warn,
+    )
+
+    def check() -> None:
+        run, reading = project.runs.load().get(task), project.tasks.read()
+        line = reading.document.tasks.get(task) if reading else None
+        if (run is not None and run.live) or (line is not None and line.mark.status is Status.ACTIVE):
+            raise ConfigError(f"{task} is being worked on", hint=f"wait for it, or orch stop {task}")
+
+    return worktrees.restore(
+        task,
+        ref,
+        run=latest.key if latest else None,
+        branch=latest.claim.branch if latest else "",
+        as_branch=as_branch,
+        check=check,
+    )
+
+
 def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
     path, settings = project.config.project, project.config
     base = _guess_base(project) if lenient else base_branch(project)
@@ -244,14 +284,6 @@ def _guess_base(project: Project) -> str:
 
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
-    worktree = settings.worktree
-    hooks = Hooks(
-        setup=worktree.setup,
-        teardown=worktree.teardown,
-        copy=worktree.copy,
-        link=worktree.link,
-        env=settings.hook_environment(),
-    )
     redaction.remember(settings.secrets())
     return Ports(
         clock=SystemClock(),
@@ -263,11 +295,22 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         executor=executor,
         agents=_make_agents(settings),
         worktrees=GitWorktrees(
-            project.root, path.trees, path.runs, base=base, hooks=hooks, warn=project.warn
+            project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
         ),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
         trees=path.trees,
+    )
+
+
+def _make_hooks(settings: Config) -> Hooks:
+    worktree = settings.worktree
+    return Hooks(
+        setup=worktree.setup,
+        teardown=worktree.teardown,
+        copy=worktree.copy,
+        link=worktree.link,
+        env=settings.hook_environment(),
     )
 
 

@@ -10,6 +10,7 @@ from orch.cli.reference import shorten
 from orch.core.model import Run, Task
 from orch.dashboard.digest import find_pull
 from orch.dashboard.plain import printable, span
+from orch.errors import OrchError
 
 if TYPE_CHECKING:
     from orch.wiring import Project
@@ -50,7 +51,9 @@ def describe(project: "Project", name: str, line: Task | None, history: Sequence
         yield _pair("Pull", f"#{pull.number} {state} {pull.url}")
     for run in history:
         yield from _describe_run(project, run)
-    yield from _advise(name, history, mergeable=state == "open" and not last.live)
+    yield from _advise(project, name, history)
+    if state == "open" and not last.live:
+        yield f"orch merge {name}    take it"
 
 
 def _describe_run(project: "Project", run: Run) -> Iterator[str]:
@@ -98,16 +101,23 @@ def _describe_exit(run: Run) -> str:
     return ", ".join(words)
 
 
-def _advise(name: str, history: Sequence[Run], *, mergeable: bool) -> Iterator[str]:
+def _advise(project: "Project", name: str, history: Sequence[Run]) -> Iterator[str]:
+    from orch import wiring
+
     yield ""
     yield f"orch logs {name}    what it printed"
     yield f"orch diff {name}    what it changed"
-    saved = [run.outcome.saved for run in history if run.outcome and run.outcome.saved]
+    try:
+        works, orphans = wiring.saved_work(project, name)
+    except OrchError:  # To look also works without git: what the attempts say is as good, if not all.
+        saved = [run.outcome.saved for run in reversed(history) if run.outcome and run.outcome.saved]
+    else:
+        saved = [work.ref for work in works]
+        for orphan in orphans:
+            yield f"{shorten(orphan.path, project.root)}    put aside from where its worktree belongs"
     if saved:
-        yield f"git show {saved[-1]}    its uncommitted work, saved"
-        yield f"git branch {name}-saved {saved[-1]}    get it back as a branch"
-    if mergeable:
-        yield f"orch merge {name}    take it"
+        yield f"git show {saved[0]}    its uncommitted work, saved"
+        yield f"orch restore {name}    bring it back (--list shows all that was saved)"
 
 
 def _pairs(label: str, value: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ def test_a_stop_without_a_coordinator_is_carried_out_here(shop: Path) -> None:
     shown = ok(shop, "show", "t-1")
     saved = next(line.split()[1] for line in shown.splitlines() if line.strip().startswith("Saved"))
     assert "left" in git(shop, "show", f"{saved}:left.txt")
-    assert "git branch t-1-saved" in shown
+    assert "orch restore t-1 " in shown
     assert status(shop)["workers"] == []
     done = spawn(shop, "stop", "t-1")
     assert done.code == 1

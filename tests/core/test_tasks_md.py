@@ -468,3 +468,18 @@ def test_only_task_lines_are_taken_apart() -> None:
 def test_fields_are_all_read() -> None:
     text = "[] t-1: x\n" + "".join(f"- {name}: v\n" for name in FIELDS)
     assert only(text).fields == dict.fromkeys(FIELDS, "v")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("[] t-1: a\r[] t-2: b\r", 1, "CR alone"),
+        ("[] t-1: a\n\udcff\udcfe\n", 2, "not text in UTF-8"),
+        ("[] t-1: a\n\n\0\n", 3, "not text in UTF-8"),
+    ],
+)
+def test_what_is_no_text_is_said(text: str, line: int, message: str) -> None:
+    document = parse(text)
+    assert document.text == text
+    (problem,) = (each for each in document.problems if message in each.message)
+    assert problem.line == line
