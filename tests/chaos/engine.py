@@ -23,7 +23,7 @@ from tests.chaos.person import Person, word_of
 from tests.chaos.proof import count_twice, find_faults
 from tests.chaos.world import Processes, make_world
 
-SETTLE_SECONDS = 120.0
+SETTLE_SECONDS = 80.0
 """Without kills a project is idle long before; it takes so long only if it never will be."""
 
 UP_SHARE = 0.7

@@ -171,7 +171,8 @@ def test_everything_that_git_calls_local_to_a_repository_is_taken_out(
 
 def test_what_is_secret_goes_by_the_name_and_the_length(tmp_path: Path) -> None:
     text = (
-        '[agents.a]\ncommand = ["x"]\nenv = { API_KEY = "0123456789", PIN_KEY = "123", COLOUR = "vermilion" }\n'
+        '[agents.a]\ncommand = ["x"]\n'
+        'env = { API_KEY = "0123456789", PIN_KEY = "123", COLOUR = "vermilion" }\n'
         'env_pass = ["MY_TOKEN", "ELSE", "MISSING_TOKEN"]\n'
     )
     (tmp_path / "config.toml").write_text(text)
