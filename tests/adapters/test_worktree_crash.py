@@ -184,3 +184,23 @@ def test_an_error_in_the_middle_is_done_again(place: Place) -> None:
     place.worktrees.ensure(RUN, BRANCH)
     place.check()
     assert not (place.trees / ".removed").exists()
+
+
+def test_what_a_killed_removal_left_is_still_listed(tmp_path: Path, samples: Samples) -> None:
+    step, listed, killed = random.randrange(STRIDE), 0, True  # noqa: S311 - no secret
+    while killed:
+        folder = tmp_path / str(step)
+        (folder / "runs" / "t-1" / "1").mkdir(parents=True)
+        place = Place(samples.make(folder, origin=False), folder / "trees", folder / "runs")
+        work(place)
+        killed = killed_at(step, lambda place=place: place.worktrees.remove("t-1"))  # type: ignore[misc]
+        if place.worktrees.list():
+            # As the next start does it, which knows only what is listed.
+            listed += 1
+            place.worktrees.remove("t-1")
+        assert place.worktrees.list() == {}
+        assert not place.tree.exists()
+        assert not list(place.trees.glob(".removed/*")), f"step {step}"
+        assert "prunable" not in place.sample.git("worktree", "list", "--porcelain"), f"step {step}"
+        step += STRIDE
+    assert listed > 1

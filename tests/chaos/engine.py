@@ -83,7 +83,7 @@ class Chaos:
         self._project = make_world(folder, random.Random(f"{seed}/world"), tasks)  # noqa: S311
         self._processes = Processes(self._project)
         self._requests = RequestFiles(self._project.root / ".orch", warn=self._complain)
-        self._person = Person(self._project.tasks_file, seed, pause=0.15)
+        self._person = Person(self._project.tasks_file, seed, pause=0.25)
         self._coordinator: subprocess.Popen[str] | None = None
         self._commands: list[subprocess.Popen[str]] = []
         self._additions: dict[str, subprocess.Popen[str]] = {}

@@ -75,7 +75,7 @@ class Person(threading.Thread):
             number += 1
 
     def _edit(self, number: int, chance: random.Random) -> None:
-        kind = chance.choices(("add", "note", "priority", "again", "mark", "delete"), (6, 8, 8, 5, 2, 2))[0]
+        kind = chance.choices(("add", "note", "priority", "again", "mark", "delete"), (4, 8, 8, 5, 2, 2))[0]
         style = chance.choice(sorted(STYLES))
         if kind == "add":
             word = f"added-{number}"

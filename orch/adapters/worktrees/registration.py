@@ -121,7 +121,7 @@ class Registration:
 
 def find(common: Path, tree: Path) -> list[Registration]:
     """The records that say they are for the worktree at `tree`; more than one only after a mishap."""
-    return [entry for entry in _all(common) if entry.path == tree]
+    return [entry for entry in every(common) if entry.path == tree]
 
 
 def points_at(tree: Path, registration: Registration) -> bool:
@@ -138,7 +138,7 @@ def discard_missing(common: Path, branch: str, keep: Path) -> bool:
     What a person locked stays: it may be on a disk that is not plugged in.
     """
     found = False
-    for entry in _all(common):
+    for entry in every(common):
         path = entry.path
         if path is None or path == keep or entry.locked is not None or entry.branch != branch:
             continue
@@ -150,7 +150,7 @@ def discard_missing(common: Path, branch: str, keep: Path) -> bool:
 
 def discard_half_made(common: Path, task: str) -> None:
     """Take away what a `worktree add` for this task left that was killed before it named its worktree."""
-    for entry in _all(common):
+    for entry in every(common):
         rest = entry.admin.name.removeprefix(task)
         if entry.path is not None or not (entry.admin.name == task + rest and (not rest or rest.isdecimal())):
             continue
@@ -203,7 +203,8 @@ def _owner(process: psutil.Process, path: Path, places: list[Path]) -> str:
     return ""
 
 
-def _all(common: Path) -> Iterator[Registration]:
+def every(common: Path) -> Iterator[Registration]:
+    """Every linked worktree that git knows, whether its folder is there or not. Raises TransientError."""
     try:
         folders = sorted((common / "worktrees").iterdir())
     except FileNotFoundError:

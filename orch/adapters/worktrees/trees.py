@@ -140,11 +140,12 @@ class GitWorktrees:
         signs.write_stop(self._tree(task), reason)
 
     def list(self) -> Mapping[str, Path]:
-        """See `ports.Worktrees`."""
-        if not self._trees.is_dir():
-            return {}
-        found = sorted(path for path in self._trees.iterdir() if is_task_id(path.name))
-        return {path.name: path for path in found if path.is_dir() and not path.is_symlink()}
+        """See `ports.Worktrees`. What an orch that was killed has not removed to the end is listed too."""
+        names = {path.name for path in _entries(self._trees) if path.is_dir() and not path.is_symlink()}
+        names.update(path.name.split(".", 1)[0] for path in _entries(self._trees / removal.REMOVED))
+        known = (entry.path for entry in registration.every(self._common))
+        names.update(path.name for path in known if path is not None and path.parent == self._trees)
+        return {name: self._trees / name for name in sorted(filter(is_task_id, names))}
 
     # --- looking ----------------------------------------------------------------------------------
 
@@ -277,3 +278,7 @@ def _check_branch(branch: str) -> None:
     """The names that orch gives are plain; anything else did not come from there."""
     if _BRANCH.fullmatch(branch) is None or ".." in branch or branch.endswith(("/", ".", ".lock")):
         raise PermanentError(f"{branch!r} is not the name of a branch that orch makes")
+
+
+def _entries(folder: Path) -> Sequence[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else ()
