@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orch.adapters.store import atomic
@@ -53,6 +53,14 @@ def bury(tree: Path) -> None:
             raise atomic.failure("remove", tree, error) from error
 
 
+def entries(folder: Path) -> Sequence[Path]:
+    """What lies in a folder, sorted; nothing where it is not there (any more)."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
 def delete_buried(tree: Path, warn: Callable[[str], None]) -> None:
     """Delete what was buried, also by an orch that was killed then.
 
@@ -61,7 +69,7 @@ def delete_buried(tree: Path, warn: Callable[[str], None]) -> None:
     """
     folder = tree.parent / REMOVED
     problem = None
-    for place in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for place in entries(folder):
         try:
             _delete(place)
         except OSError as error:

@@ -141,8 +141,10 @@ class GitWorktrees:
 
     def list(self) -> Mapping[str, Path]:
         """See `ports.Worktrees`. What an orch that was killed has not removed to the end is listed too."""
-        names = {path.name for path in _entries(self._trees) if path.is_dir() and not path.is_symlink()}
-        names.update(path.name.split(".", 1)[0] for path in _entries(self._trees / removal.REMOVED))
+        names = {
+            path.name for path in removal.entries(self._trees) if path.is_dir() and not path.is_symlink()
+        }
+        names.update(path.name.split(".", 1)[0] for path in removal.entries(self._trees / removal.REMOVED))
         known = (entry.path for entry in registration.every(self._common))
         names.update(path.name for path in known if path is not None and path.parent == self._trees)
         return {name: self._trees / name for name in sorted(filter(is_task_id, names))}
@@ -278,7 +280,3 @@ def _check_branch(branch: str) -> None:
     """The names that orch gives are plain; anything else did not come from there."""
     if _BRANCH.fullmatch(branch) is None or ".." in branch or branch.endswith(("/", ".", ".lock")):
         raise PermanentError(f"{branch!r} is not the name of a branch that orch makes")
-
-
-def _entries(folder: Path) -> Sequence[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else ()
