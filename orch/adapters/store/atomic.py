@@ -173,7 +173,9 @@ def _make_folder(path: Path, *, durable: bool) -> None:
         path.mkdir(exist_ok=True)
     except FileExistsError:
         if not path.is_dir():
-            raise
+            if os.path.lexists(path):
+                raise
+            _make_folder(path, durable=durable)  # Somebody took it away in this very moment.
         return
     if durable:
         _sync_folder(path.parent)
