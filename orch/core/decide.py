@@ -36,6 +36,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
+    draft.change(resources=seen.resources)
     _tell_unseen(draft)
     admit.read_queue(draft)
     control.take_signals(draft)

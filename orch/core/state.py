@@ -145,6 +145,7 @@ class State(Evolving):
     """When the forge was last asked for the pull requests."""
     requests: tuple[Request, ...] = ()
     """What was asked for and is not yet carried out."""
+    resources: Resources = Resources()
     agent_problems: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[str, str] = field(default_factory=dict)
     """What a person should know now, by what it is about."""

@@ -21,7 +21,7 @@ from orch.adapters.locks import FileLock
 from orch.adapters.origin import RETRY_SECONDS, Origin
 from orch.adapters.worktrees import provisions, registration, removal, signs
 from orch.adapters.worktrees.clearing import Clearing, is_usable
-from orch.adapters.worktrees.hooks import Hooks
+from orch.adapters.worktrees.hooks import Hooks, end_leftovers
 from orch.adapters.worktrees.registration import Marker, Registration
 from orch.adapters.worktrees.saving import Saver
 from orch.core.model import Evidence, RunKey
@@ -261,6 +261,7 @@ class GitWorktrees:
         skip = [self._trees, self._common, self._runs]
         provisions.provide(self._repository, tree, copy=hooks.copy, link=hooks.link, skip=skip)
         if setup and hooks.setup:
+            end_leftovers(tree)
             hooks.run("setup", run, branch, tree, self._runs)
         signs.archive(tree, self._archive(run))
         marker = Marker(run.attempt, branch, ready=True)
