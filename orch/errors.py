@@ -33,5 +33,9 @@ class TransientError(OrchError):
         self.retry_after = retry_after
 
 
+class ShortageError(TransientError):
+    """The machine has no more disk, memory, file handles or processes: nobody's fault, and it passes."""
+
+
 class PermanentError(OrchError):
     """Trying the same again will give the same result."""

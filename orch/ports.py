@@ -5,7 +5,7 @@ each lives in `tests/fakes/`, typed against it, and passes the contract suite of
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -77,8 +77,8 @@ class TaskStore(Protocol):
 class RunStore(Protocol):
     """The run directories `.orch/runs/<task>/<attempt>/`."""
 
-    def load(self) -> Mapping[str, Run]:
-        """The latest run of every task, with the phase that its files mean.
+    def load(self, tasks: Collection[str] | None = None) -> Mapping[str, Run]:
+        """The latest run of each of these tasks, or of every task, with the phase that its files mean.
 
         OVER with outcome.json, else CLAIMING without run.json, else RUNNING.
         """

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from orch import config
 from orch.adapters import doctor as checks
-from orch.adapters import redaction
+from orch.adapters import git, git_locks, redaction
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
@@ -43,6 +44,9 @@ log = logging.getLogger(__name__)
 
 EXCLUDED = ("/.orch/", "/STOP", "/BLOCKED.md")
 """What git must not see, besides the folder of the worktrees."""
+
+SILENT_SECONDS = 30.0
+"""A coordinator that has written nothing for this long, over two polls, hangs or cannot write."""
 
 
 def _nobody(_: str) -> None:
@@ -107,8 +111,31 @@ def look(project: Project) -> Snapshot:
     # What a coordinator would conclude if it could launch nothing. What it would do is not done, and
     # what it would count and announce has not happened.
     concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
-    state = concluded.evolve(metrics=state.metrics, paused=state.paused, health=assess(state.metrics))
-    return make_snapshot(ports, state, policy, pid=pid, started_at=_started_at(project) if pid else 0.0)
+    began = _started_at(project) if pid else 0.0
+    state = concluded.evolve(
+        metrics=state.metrics,
+        paused=state.paused,
+        health=assess(state.metrics),
+        notices={**_ask_coordinator(project, pid, began), **concluded.notices},
+    )
+    return make_snapshot(ports, state, policy, pid=pid, started_at=began)
+
+
+def _ask_coordinator(project: Project, pid: int, began: float) -> dict[str, str]:
+    """What only a coordinator can know (what cannot be written), and whether it still writes at all."""
+    if not pid:
+        return {}
+    file = project.config.project.metrics_file
+    told = dict(MetricsFile(file, warn=project.warn).notices(pid))
+    try:
+        written = file.stat().st_mtime
+    except OSError:
+        written = 0.0
+    silent = time.time() - max(written, began)
+    if silent > SILENT_SECONDS + 2 * project.config.coordinator.poll_interval_seconds:
+        log_file = project.config.project.log_file
+        told["silence"] = f"the coordinator has not written for {silent:.0f} s: see {log_file}"
+    return told
 
 
 def build(
@@ -184,6 +211,7 @@ def doctor(root: Path) -> Sequence[Finding]:
         return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
     findings += checks.check_agents(ports.agents, settings.agent.default)
     findings.append(checks.check_prompt(settings))
+    findings += git_locks.check_locks(git.common_directory(root))
     return [*findings, checks.check_queue(ports.tasks, settings), *ports.forge.check()]
 
 
@@ -266,6 +294,7 @@ def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> 
     for folder in (path.directory, path.requests):
         # Each kill -9 in the middle of a write leaves one small file.
         atomic.discard_leftovers(folder)
+    git_locks.discard_left(git.common_directory(project.root))
     exclude(project.root, _excluded(settings))
     # Last: settings that are refused must not be half in force.
     executor.limits = _limits(settings)
@@ -287,7 +316,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     redaction.remember(settings.secrets())
     return Ports(
         clock=SystemClock(),
-        machine=SystemMachine(project.root),
+        machine=SystemMachine(project.root, path.directory, path.trees),
         tasks=project.tasks,
         runs=project.runs,
         requests=project.requests,

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from orch.adapters import git_locks
 from orch.adapters.redaction import redact
 from orch.config.environment import INHERITED_FROM_GIT
-from orch.errors import ConfigError, OrchError, PermanentError, TransientError
+from orch.errors import ConfigError, OrchError, PermanentError, ShortageError, TransientError
 
 OLDEST = (2, 38)
 """The first with `git merge-tree --write-tree`, by which pull requests are merged without a server."""
@@ -60,9 +61,21 @@ _SETTINGS = (
     "log.showSignature=false",
 )
 
+_LACKING = re.compile(
+    r"No space left|Disk quota|Read-only file system|Too many open files|Resource temporarily unavailable"
+    r"|Cannot allocate memory|[Oo]ut of memory|memory exhausted|error while loading shared libraries"
+)
+"""What git, or the system for it, says where the machine lacks something."""
+
+_LACKING_SIGNALS = frozenset({signal.SIGKILL, signal.SIGBUS})
+"""What the system ends a process with that it has no memory, or no disk behind its memory, for."""
+
+_UNWRITTEN = r"(?:[Cc]ould not|[Cc]ouldn't|[Uu]nable to|[Ff]ailed to|[Cc]annot) (?:write|append)|write error"
+"""What git says where it could not write, often without the reason."""
+
 _TRANSIENT = re.compile(
     r"Unable to create '[^']*\.lock'|[Cc]annot lock ref|could not lock|Another git process"
-    r"|No space left|Disk quota|Read-only file system|Cannot allocate memory|Too many open files"
+    rf"|{_UNWRITTEN}"
     r"|[Cc]ould not resolve host|Could not read from remote|unable to access"
     r"|[Cc]onnection (?:timed|refus|reset)"
     r"|hung up unexpectedly|early EOF|RPC failed|timed out|Temporary failure|temporarily unavailable"
@@ -75,13 +88,14 @@ _NAME_TAKEN = re.compile(r"'([^']*)' exists; cannot create")
 _HINTS = (
     (_NAME_TAKEN, "rename the branch that is in the way: git branch -m"),
     (re.compile(r"dubious ownership"), "git config --global --add safe.directory DIRECTORY"),
+    (re.compile(r"No space left|Disk quota"), "free some disk space"),
+    (re.compile(_UNWRITTEN), "is there room on the disk?"),
     (re.compile(r"\.lock'"), "another git is at work there, or one was killed: then remove the lock file"),
     (re.compile(r"Permission denied \(publickey|Host key verification"), "try the same git command by hand"),
     (
         re.compile(r"Authentication failed|could not read Username"),
         "set up a credential helper or an ssh key",
     ),
-    (re.compile(r"No space left|Disk quota"), "free some disk space"),
 )
 
 _SAID_LENGTH = 4000
@@ -125,6 +139,8 @@ def run(
     as long as it runs, even if orch is killed meanwhile. The repository's hooks run only with `hooks`.
     `timeout` is in seconds.
 
+    A lock of orch's own refs that a killed git left is removed, see `git_locks`.
+
     Raises ConfigError where git itself or the folder is missing, TransientError for what may pass (a
     time-out, a lock, the network, a full disk), PermanentError for any other failure.
     """
@@ -132,8 +148,27 @@ def run(
     env = {**_ENVIRONMENT, **(env or {})}
     unset = [part for name in sorted(INHERITED_FROM_GIT.difference(env)) for part in ("-u", name)]
     flags = [part for setting in settings for part in ("-c", setting)]
-    process = _start(where, ["env", *unset, "git", *flags, *arguments], env, stdin is not None, hold)
+    command = ["env", *unset, "git", *flags, *arguments]
     name = f"git {arguments[0]}" if not arguments[0].startswith("-") else "git"
+    output = _run(name, where, command, env, stdin, timeout=timeout, hold=hold)
+    if output.code not in accept and git_locks.resolve(where, output.said):
+        output = _run(name, where, command, env, stdin, timeout=timeout, hold=hold)
+    if output.code not in accept:
+        raise failure(name, where, output)
+    return output
+
+
+def _run(
+    name: str,
+    where: Path,
+    command: list[str],
+    env: Mapping[str, str],
+    stdin: bytes | None,
+    *,
+    timeout: float,
+    hold: Sequence[int],
+) -> Output:
+    process = _start(where, command, env, stdin is not None, hold)
     try:
         data, said = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -142,10 +177,7 @@ def run(
     except BaseException:
         _end(process)
         raise
-    output = Output(process.returncode, data, one_line(said))
-    if output.code not in accept:
-        raise failure(name, where, output)
-    return output
+    return Output(process.returncode, data, one_line(said))
 
 
 def failure(name: str, where: Path, output: Output) -> OrchError:
@@ -154,10 +186,13 @@ def failure(name: str, where: Path, output: Output) -> OrchError:
     hint = next((hint for pattern, hint in _HINTS if pattern.search(output.said)), "")
     said = said if len(said) <= _SHOWN_LENGTH else "..." + said[3 - _SHOWN_LENGTH :]
     message = f"{name} failed in {where}: {said}"
+    if output.code < 0:
+        kind = ShortageError if -output.code in _LACKING_SIGNALS else TransientError
+        return kind(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
+    if _LACKING.search(output.said):
+        return ShortageError(message, hint=hint)
     if output.code == 127:
         return ConfigError("git was not found on PATH", hint=_INSTALL)
-    if output.code < 0:
-        return TransientError(f"{name} was ended by signal {-output.code} in {where}", hint=hint)
     if _TRANSIENT.search(output.said) and not _NAME_TAKEN.search(output.said):
         return TransientError(message, hint=hint)
     return PermanentError(message, hint=hint)

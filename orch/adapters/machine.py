@@ -1,6 +1,7 @@
 """The real clock and what the real machine has left."""
 
 import contextlib
+import errno
 import os
 import time
 from pathlib import Path
@@ -10,6 +11,10 @@ import psutil  # type: ignore[import-untyped]
 from orch.core.model import Resources
 
 MEBIBYTE = 1024 * 1024
+LEAST_DISK = MEBIBYTE
+"""A disk with fewer bytes than this is full: hardly a run of a few small files fits."""
+LEAST_FILES = 64
+"""The same, in files and folders."""
 
 
 class SystemClock:
@@ -23,21 +28,52 @@ class SystemClock:
 class SystemMachine:
     """The Machine that orch runs on."""
 
-    def __init__(self, root: Path) -> None:
-        """`root` is the project: the disk that it lies on is looked at."""
-        self._root = root
+    def __init__(self, root: Path, *others: Path) -> None:
+        """The disks that these lie on are looked at: the project, and what may be mounted by itself."""
+        self._folders = (root, *others)
 
     def resources(self) -> Resources:
         """Available memory and free disk in MiB, load of one minute; None for what cannot be known.
 
-        The disk is what an unprivileged user may still fill. Each may fail by itself: /proc may be
-        hidden in a container, the folder may be gone, some systems have no load.
+        The disk is what an unprivileged user may still fill, of several the one with the least. Each may
+        fail by itself: /proc may be hidden in a container, a folder may be gone, some systems have no load.
         """
-        memory = disk = load = None
+        memory = load = None
+        disks = [found for folder in self._folders if (found := _look_at_disk(folder))]
         with contextlib.suppress(OSError, RuntimeError, psutil.Error):
             memory = psutil.virtual_memory().available / MEBIBYTE
         with contextlib.suppress(OSError):
-            disk = psutil.disk_usage(str(self._root)).free / MEBIBYTE
-        with contextlib.suppress(OSError):
             load = os.getloadavg()[0]
-        return Resources(free_memory_mb=memory, free_disk_mb=disk, load=load)
+        return Resources(
+            free_memory_mb=memory,
+            free_disk_mb=min((free for free, _ in disks), default=None),
+            load=load,
+            problem=next((problem for _, problem in disks if problem), "") or self._lack_handles(),
+        )
+
+    def _lack_handles(self) -> str:
+        try:
+            os.close(os.open(self._folders[0], os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                return "no file handles are left; raise `ulimit -n`"
+        return ""
+
+
+def _look_at_disk(folder: Path) -> tuple[float, str] | None:
+    """The free space in MiB, and why nothing can be written, or ''; None where it cannot be known."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return None
+    if not disk.f_blocks:  # Some network file systems do not say.
+        return None
+    free = disk.f_bavail * disk.f_frsize
+    problem = ""
+    if disk.f_flag & os.ST_RDONLY:
+        problem = f"the disk is read-only: {folder}"
+    elif free < LEAST_DISK:
+        problem = f"the disk is full: {folder}"
+    elif disk.f_files and disk.f_favail < LEAST_FILES:  # Some (btrfs) do not count them.
+        problem = f"the disk has no room for more files: {folder}"
+    return free / MEBIBYTE, problem

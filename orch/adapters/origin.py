@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orch.adapters import git
+from orch.adapters.git_locks import LeftLockError
 from orch.errors import PermanentError, TransientError
 
 RETRY_SECONDS = (1.0, 2.0, 4.0)
@@ -64,7 +65,7 @@ class Origin:
                     batch.error = error
                 batch.done = True
         if batch.error is not None:
-            raise TransientError(batch.error.message, hint=batch.error.hint)
+            raise TransientError(batch.error.message, hint=batch.error.hint) from batch.error
         return batch.fetched
 
     def tip(self) -> str:
@@ -98,7 +99,7 @@ class Origin:
             except (TransientError, PermanentError) as error:
                 if _NO_SUCH_BRANCH.search(error.message):
                     return True  # Nobody has pushed the base branch yet: the local one is the newest.
-                if pause is None:
+                if pause is None or isinstance(error, LeftLockError):
                     hint = error.hint or "is origin reachable? git fetch origin"
                     raise TransientError(f"cannot fetch from origin: {error.message}", hint=hint) from error
                 time.sleep(pause)

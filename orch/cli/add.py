@@ -1,10 +1,6 @@
 """`orch add`: a task for the queue."""
 
-import fcntl
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +9,7 @@ from orch.cli import help as texts
 from orch.cli.place import Place
 from orch.cli.reference import choose, nearest
 from orch.core import names
-from orch.errors import ConfigError, TransientError
+from orch.errors import ConfigError
 
 if TYPE_CHECKING:
     from orch.core.model import Task
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 DEFAULT_PRIORITY = 2
-TRIES = 20
-"""How often another id is taken because somebody else has just taken the one before."""
 
 
 @app.command(
@@ -69,26 +63,16 @@ def add(
     )
     if not wish.title:
         raise typer.BadParameter("a task needs a title", param_hint="TEXT")
-    with _one_at_a_time(project.config.project.directory):
-        typer.echo(_add(project, wish, after or ()))
+    typer.echo(_add(project, wish, after or ()))
 
 
 def _add(project: "Project", wish: "Task", after: Sequence[str]) -> str:
-    from orch.core.actions import AddTask
-
     reading = project.tasks.read()
-    listed = reading.document.tasks if reading else {}
-    known = list(dict.fromkeys((*listed, *project.runs.load())))
-    parents = tuple(dict.fromkeys(choose(reference, known) for reference in after))
-    for _ in range(TRIES):
-        task = wish.evolve(id=names.next_id(known), after=parents)
-        _refuse_unwritable(task)
-        document = project.tasks.apply([AddTask(task)])
-        if task.id in document.tasks and document.tasks[task.id].title == task.title:
-            return task.id
-        # A coordinator has given that id to a line without one at this very moment.
-        known = [*known, *document.tasks, task.id]
-    raise TransientError("tasks.md changes too fast to add a task", hint="try again")
+    ran = list(project.runs.load())
+    known = list(dict.fromkeys((*(reading.document.tasks if reading else ()), *ran)))
+    wish = wish.evolve(after=tuple(dict.fromkeys(choose(reference, known) for reference in after)))
+    _refuse_unwritable(wish.evolve(id=names.next_id(known)))
+    return project.tasks.add(wish, ran)
 
 
 def _refuse_unwritable(task: "Task") -> None:
@@ -123,20 +107,3 @@ def _known_agent(project: "Project", agent: str) -> str:
 def _tidy(text: str) -> str:
     """Notes without tabs, without blank lines around them and without spaces at the ends of lines."""
     return "\n".join(line.expandtabs(4).rstrip() for line in text.splitlines()).strip("\n")
-
-
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Hold a lock: two `orch add` at once must not choose the same id. Its holder's end frees it."""
-    try:
-        folder.mkdir(exist_ok=True)
-        descriptor = os.open(
-            folder / "add.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666
-        )
-    except OSError as error:
-        raise TransientError(f"cannot write into {folder}: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

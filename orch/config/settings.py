@@ -164,7 +164,8 @@ class LimitSettings(Settings):
     timeout_minutes: Annotated[float, Meta(gt=0, le=WEEK_MINUTES)] = 60.0
     """A worker is ended after this long."""
     stall_minutes: Annotated[float, Meta(ge=0, le=WEEK_MINUTES)] = 10.0
-    """A worker without output and without CPU time for this long is stalled. 0: never."""
+    """A worker without output and without CPU time for this long is ended; warned of after half of it.
+    A connection counts as work for twice as long. 0: never."""
     stop_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
     """How long an agent may take to stop by itself after `orch stop`, before SIGTERM."""
     grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0

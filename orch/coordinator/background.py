@@ -1,17 +1,27 @@
 """Slow calls, off the thread that owns the state."""
 
+import errno
 import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
 
 from orch.core.actions import Action, Failure, Result, Verify
-from orch.errors import OrchError, PermanentError, TransientError
+from orch.errors import OrchError, PermanentError, ShortageError, TransientError
 
 log = logging.getLogger(__name__)
 
 THREADS = 4
 """Git, the forge and the disk at the same time; verify commands have threads of their own."""
+
+SHORTAGES = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
+        *(errno.EMFILE, errno.ENFILE),
+        *(errno.ENOMEM, errno.EAGAIN),
+    }
+)
+"""What the system says where there is no disk, no file handle, no memory or no process to be had."""
 
 Work = Callable[[], object]
 
@@ -21,15 +31,29 @@ def perform(action: Action, work: Work) -> Result:
     try:
         return Result(action, work())
     except TransientError as error:
-        return Result(action, failure=Failure(str(error), retry_after=error.retry_after))
+        failure = Failure(str(error), retry_after=error.retry_after, shortage=_is_shortage(error))
+        return Result(action, failure=failure)
     except PermanentError as error:
         return Result(action, failure=Failure(str(error), permanent=True))
     except (OrchError, OSError) as error:
         # A full disk, a missing file, no descriptors left: the world, not the code.
-        return Result(action, failure=Failure(str(error)))
+        return Result(action, failure=Failure(str(error), shortage=_is_shortage(error)))
+    except MemoryError:
+        return Result(action, failure=Failure("orch gets no more memory", shortage=True))
     except Exception as error:
         log.exception("a bug in %s", type(action).__name__)
         return Result(action, failure=Failure(f"{type(error).__name__}: {error} (a bug in orch)"))
+
+
+def _is_shortage(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, says that the machine lacks something."""
+    while error is not None:
+        if isinstance(error, ShortageError | MemoryError):
+            return True
+        if isinstance(error, OSError) and error.errno in SHORTAGES:
+            return True
+        error = error.__cause__
+    return False
 
 
 def start_thread(name: str, target: Callable[..., None], *arguments: str) -> bool:
@@ -111,7 +135,8 @@ class Background:
     def _fail(self, task: str) -> None:
         """Give up the actions of a task for which no thread can be had. The lock is held."""
         for action, _ in self._queues.pop(task):
-            self._post(Result(action, failure=Failure("the system gives orch no more threads")))
+            failure = Failure("the system gives orch no more threads", shortage=True)
+            self._post(Result(action, failure=failure))
             self._forget(task)
 
     def _forget(self, task: str) -> None:

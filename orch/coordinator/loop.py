@@ -17,13 +17,15 @@ from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
 from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
-from orch.core.names import branch_name
+from orch.core.names import branch_name, number_of
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
 
+MEMORY_SECONDS = 1.0
+"""Without memory for a turn, the next one is tried after this."""
 LEAVE_SECONDS = 5.0
 """A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
 
@@ -69,6 +71,7 @@ def recover(ports: Ports, policy: Policy) -> State:
     return State(
         runs=runs,
         live=frozenset(name for name, run in runs.items() if run.live),
+        highest_id=max(map(number_of, runs), default=0),
         trees=trees,
         paused=ports.requests.paused(),
         metrics=metrics,
@@ -145,7 +148,13 @@ class Coordinator:
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
                 before, ports, policy = state, self._setup.ports, self._policy
-                state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
+                try:
+                    state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
+                except MemoryError:
+                    # What was begun is safe to repeat, and what came in is not lost.
+                    log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
+                    wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
+                    continue
                 self._show(before, state)
                 if not self._mailbox.waiting and not self._background.pending and done(state):
                     break

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orch.core.actions import Result
-from orch.core.model import Phase, RunKey
+from orch.core.model import Phase, Run, RunKey
 from orch.core.state import Probe, Seen, Signalled, State, Wake
 from orch.errors import OrchError
 from orch.ports import Ports
@@ -20,9 +20,11 @@ def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
     numbers = [wake.number for wake in wakes if isinstance(wake, Signalled)]
     now = ports.clock.now()
     unseen: dict[str, str] = {}
+    resources = ports.machine.resources()
     reading = _try("tasks.md", ports.tasks.read, unseen)
     if reading is None:
-        unseen.setdefault("tasks.md", "tasks.md is missing or cannot be read; `orch init` writes a new one")
+        why = resources.problem or "it is missing or nobody may read it; `orch init` writes a new one"
+        unseen.setdefault("tasks.md", f"tasks.md cannot be read: {why}")
     return Seen(
         now=now,
         utc_offset=time.localtime(now).tm_gmtoff,
@@ -31,10 +33,11 @@ def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
         document_again=reading.again if reading else math.inf,
         requests=_try(".orch/requests", ports.requests.read, unseen),
         probes=_probe(ports, state, unseen),
+        recalled=_recall(ports, state, unseen),
         results=tuple(wake for wake in wakes if isinstance(wake, Result)),
         toggles=numbers.count(signal.SIGUSR1),
         terminations=numbers.count(signal.SIGTERM) + numbers.count(signal.SIGINT),
-        resources=ports.machine.resources(),
+        resources=resources,
         agent_problems={
             name: problem for name, agent in ports.agents.items() if (problem := agent.problem())
         },
@@ -49,6 +52,13 @@ def _try(about: str, look: Callable[[], _Seen | None], unseen: dict[str, str]) -
     except (OrchError, OSError) as error:
         unseen[about] = f"could not look at {about}: {error}"
         return None
+
+
+def _recall(ports: Ports, state: State, unseen: dict[str, str]) -> dict[str, Run | None]:
+    if not state.recall:
+        return {}
+    found = _try("the run directories", lambda: ports.runs.load(state.recall), unseen)
+    return {} if found is None else {name: found.get(name) for name in state.recall}
 
 
 def _probe(ports: Ports, state: State, unseen: dict[str, str]) -> dict[RunKey, Probe]:

@@ -1,6 +1,7 @@
 """Shows what the coordinator knows: the snapshot, metrics.json, the log."""
 
 import logging
+from collections.abc import Collection, Mapping
 
 from orch.core.metrics import Event
 from orch.core.model import Policy, Run
@@ -14,6 +15,7 @@ LEVELS = {
     "problem": logging.WARNING,
     "failed": logging.WARNING,
     "blocked": logging.WARNING,
+    "stalled": logging.WARNING,
     "error": logging.ERROR,
     "health": logging.ERROR,
 }
@@ -37,7 +39,7 @@ def make_snapshot(
         live=state.live,
         waiting=state.waiting,
         problems=(*(state.document.problems if state.document else ()), *state.plan.problems),
-        notices=tuple(state.notices.values()),
+        notices=state.notices,
         activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
     )
 
@@ -53,10 +55,21 @@ def _activity(ports: Ports, run: Run) -> str:
 def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:
     """Write metrics.json and log what has happened since `before`."""
     known = before.metrics.history
-    for event in _new(known[-1] if known else None, state.metrics.history):
+    events = _new(known[-1] if known else None, state.metrics.history)
+    for event in events:
         context = {"task": event.task, "run": event.attempt or ""}
         log.log(LEVELS.get(event.kind, logging.INFO), "%s %s", event.kind, event.message, extra=context)
+    _log_notices(before.notices, state.notices, {event.message for event in events})
     ports.metrics.write(snapshot)
+
+
+def _log_notices(before: Mapping[str, str], now: Mapping[str, str], said: Collection[str]) -> None:
+    """Log what begins and what is over. What only changes its figures is the same."""
+    for about in now.keys() - before.keys():
+        if now[about] not in said:
+            log.warning("%s", now[about])
+    for about in before.keys() - now.keys():
+        log.info("over: %s", before[about])
 
 
 def _new(last: Event | None, history: tuple[Event, ...]) -> tuple[Event, ...]:

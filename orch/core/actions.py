@@ -207,6 +207,8 @@ class Failure:
     """Trying the same again is pointless."""
     retry_after: float | None = None
     """Seconds."""
+    shortage: bool = False
+    """The machine lacks something (disk, file handles, memory, threads): it is nobody's fault."""
 
 
 @dataclass(frozen=True, slots=True)

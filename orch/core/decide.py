@@ -15,7 +15,7 @@ from orch.core.model import (
     Run,
     Status,
 )
-from orch.core.rules import admit, control, edits, health, progress
+from orch.core.rules import admit, control, edits, health, limits, progress, shortage
 from orch.core.state import Decision, Seen, State
 from orch.core.tasks_md import Document
 
@@ -38,6 +38,8 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     draft = Draft(state, seen, policy)
     draft.change(resources=seen.resources)
     _tell_unseen(draft)
+    shortage.tell_shortage(draft)
+    limits.tell_capacity(draft)
     admit.read_queue(draft)
     control.take_signals(draft)
     for result in seen.results:

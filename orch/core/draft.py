@@ -6,7 +6,7 @@ from typing import Any
 
 from orch.core.actions import Action, Change, WriteTasks
 from orch.core.metrics import Event
-from orch.core.model import Policy, Run, RunKey, Task
+from orch.core.model import Policy, Run, RunKey, Status, Task
 from orch.core.state import Decision, Seen, State
 
 
@@ -21,10 +21,14 @@ class Draft:
         self.now = seen.now
         self.runs: dict[str, Run] = dict(state.runs)
         self.live: set[str] = set(state.live)
+        self._recall: set[str] = set()
         self.actions: list[Action] = []
         self.changes: list[Change] = []
         self.wake_at = math.inf
         self._moved = False
+        for name, run in seen.recalled.items():
+            if run is not None and name not in self.runs:
+                self.put(run)
         self._zone = timezone(timedelta(seconds=seen.utc_offset)) if seen.utc_offset else UTC
 
     def change(self, **fields: Any) -> None:
@@ -42,6 +46,15 @@ class Draft:
         """The run of that very attempt, if it is still live."""
         run = self.runs.get(key.task)
         return run if run is not None and run.key == key and run.live else None
+
+    def recall(self, name: str) -> bool:
+        """Whether it is known how the latest run of a task went, if any. If not, it is looked up."""
+        if name in self.runs or name in self.seen.recalled:
+            return True
+        self._recall.add(name)
+        if name not in self.before.recall:
+            self.wake(self.now)
+        return False
 
     def task(self, name: str) -> Task | None:
         """The task's line as last seen."""
@@ -98,6 +111,22 @@ class Draft:
                 self.act(WriteTasks(tuple(self.changes)))
             else:
                 self.wake(self.state.retry_writes_at)
+        self._forget_runs()
         if self._moved:
             self.change(runs=self.runs, live=frozenset(self.live))
+        if self._recall != self.state.recall:
+            self.change(recall=frozenset(self._recall))
         return Decision(self.state, tuple(self.actions), self.wake_at)
+
+    def _forget_runs(self) -> None:
+        """Let go of the runs that are over and of which nothing follows any more."""
+        document = self.state.document
+        if document is None:
+            return
+        for name in self.runs.keys() - self.live:
+            task, outcome = document.tasks.get(name), self.runs[name].outcome
+            status = task.mark.status if task else None
+            waits = outcome is not None and outcome.retry_at is not None and status is Status.PENDING
+            if not waits and status is not Status.ACTIVE:
+                del self.runs[name]
+                self._moved = True

@@ -56,6 +56,8 @@ class Metrics(Evolving):
     """Seconds that the last attempts took."""
     queue_waits: tuple[float, ...] = ()
     """Seconds from a task being ready to its launch."""
+    capacity: int | None = None
+    """So many workers at once until tasks are completed again, after one ran out of memory."""
 
     def note(self, event: Event) -> "Metrics":
         """The metrics with one more event in the history."""

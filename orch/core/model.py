@@ -72,6 +72,12 @@ class Task(Evolving):
     terminated: bool = True
     """False for a last line without a line ending: a person may still be typing it."""
 
+    @property
+    def attempt(self) -> int:
+        """The last attempt that tasks.md tells of, 0 where it tells of none."""
+        told = self.fields.get("Attempt", "")
+        return int(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0
+
 
 FIELDS = (
     "Started",
@@ -157,6 +163,24 @@ class Process:
     session_id: str = ""
     agent_pid: int = 0
     """The agent's own process id, 0 until known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """stall.json: a worker that does nothing, and when it is ended for it. Seconds since the epoch."""
+
+    since: float
+    """The last output, and the last CPU time of anything that it started."""
+    ends_at: float
+
+    def describe(self, now: float) -> str:
+        """One line for a person."""
+        quiet, limit = _span(now - self.since), _span(self.ends_at - self.since)
+        return f"no output and no CPU for {quiet}, is ended at {limit}"
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 class EndReason(StrEnum):
@@ -341,6 +365,8 @@ class Run(Evolving):
     claim: Claim
     phase: Phase = Phase.CLAIMING
     process: Process | None = None
+    stall: Stall | None = None
+    """It does nothing, and is ended soon."""
     exit: Exit | None = None
     evidence: Evidence | None = None
     outcome: Outcome | None = None
@@ -400,6 +426,8 @@ class Resources:
     free_disk_mb: float | None = None
     load: float | None = None
     """Load average of one minute."""
+    problem: str = ""
+    """Why orch itself cannot work now (no room on the disk, a read-only disk, no file handles), or ''."""
 
 
 # --- policy --------------------------------------------------------------------------------------

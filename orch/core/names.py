@@ -8,6 +8,9 @@ from collections.abc import Iterable
 TASK_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}-[0-9]{1,18}")
 """A task id is a word, a dash and digits (design section 6). It names folders, so it is bounded."""
 
+_HEAD = "t-"
+"""What the ids that orch gives begin with."""
+
 SLUG_LENGTH = 40
 """Characters of a title kept in a branch name: enough to recognise, short enough for a terminal."""
 
@@ -53,11 +56,14 @@ def find_task(reference: str, known: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in ids if name.rpartition("-")[2].lstrip("0") == wanted.lstrip("0"))
 
 
-def next_id(known: Iterable[str], prefix: str = "t") -> str:
-    """The next free id `t-N`: one more than the highest number ever used with that prefix."""
-    head = prefix + "-"
-    numbers = (int(name[len(head) :]) for name in known if name.startswith(head))
-    return f"{head}{max(numbers, default=0) + 1}"
+def next_id(known: Iterable[str], *, least: int = 0) -> str:
+    """The next free id `t-N`: one more than the highest number in `known`, and than `least`."""
+    return f"{_HEAD}{max(least, max(map(number_of, known), default=0)) + 1}"
+
+
+def number_of(name: str) -> int:
+    """The N of a `t-N`, 0 for any other id."""
+    return int(name[len(_HEAD) :]) if name.startswith(_HEAD) else 0
 
 
 def _digest(task: str, attempt: int) -> str:

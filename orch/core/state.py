@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orch.core.actions import Action, Result
 from orch.core.graph import Plan
 from orch.core.metrics import Health, Metrics
-from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey
+from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey, Stall
 from orch.core.tasks_md import Document
 
 # --- what a probe of a run can say ----------------------------------------------------------------
@@ -18,6 +18,8 @@ class Alive:
     """The launcher lives."""
 
     process: Process
+    stall: Stall | None = None
+    """Its worker does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,9 @@ class Seen:
     requests: tuple[Request, ...] | None = ()
     probes: Mapping[RunKey, Probe] = field(default_factory=dict)
     """Of live runs; a run that is missing here could not be probed."""
+    recalled: Mapping[str, Run | None] = field(default_factory=dict)
+    """The latest run of each task in `State.recall`, None where it never ran. One that is missing here
+    could not be looked up."""
     results: tuple[Result, ...] = ()
     toggles: int = 0
     """SIGUSR1 was seen this often."""
@@ -106,7 +111,13 @@ class State(Evolving):
 
     document: Document | None = None
     runs: Mapping[str, Run] = field(default_factory=dict)
-    """The latest run of each task that ever ran, live or over."""
+    """The latest run of each task that something still follows from: those that are live, wait for the
+    next attempt, or whose end is not yet in tasks.md. All others lie on disk only: the cost of a turn
+    must not grow with what is done."""
+    recall: frozenset[str] = frozenset()
+    """Tasks whose latest run is to be looked up on disk at the next look."""
+    highest_id: int = 0
+    """The highest N of a `t-N` that ever ran: that id is not given again when its line is deleted."""
     live: frozenset[str] = frozenset()
     """Tasks whose latest run is live."""
     trees: Mapping[str, float] = field(default_factory=dict)
@@ -135,8 +146,6 @@ class State(Evolving):
     """The local date on which old run directories were last removed, YYYY-MM-DD."""
     unseen: frozenset[str] = frozenset()
     """What could not be looked at the last time."""
-    capacity: int | None = None
-    """So many workers at once until tasks are completed again, after one ran out of memory."""
     alike: tuple[QuickFailure, ...] = ()
     """The last attempts in a row that failed within seconds and for the same reason."""
     retry_writes_at: float = 0.0
@@ -182,7 +191,7 @@ class Snapshot:
     waiting: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     """What a person should look at in tasks.md."""
-    notices: tuple[str, ...] = ()
-    """What a person should know now: a missing agent, little disk, an unwritable file."""
+    notices: Mapping[str, str] = field(default_factory=dict)
+    """What a person should know now, by what it is about: a missing agent, little disk."""
     activity: Mapping[str, str] = field(default_factory=dict)
     """The last line of each live worker, by task."""

@@ -1,14 +1,18 @@
 """What a Snapshot means, row by row. Both the drawn and the JSON view are made from these."""
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orch.core.counts import count_statuses
 from orch.core.metrics import Metrics
-from orch.core.model import PullRequest, Run, Status, Task
+from orch.core.model import Phase, PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
+
+_NUMBER = re.compile(r"/([0-9]{1,18})(?:/head)?$")
+"""In `https://github.com/o/r/pull/12`, and in the local forge's `refs/pull/12/head`."""
 
 COUNTED = (Status.PENDING, Status.ACTIVE, Status.COMPLETED, Status.FAILED, Status.BLOCKED)
 """What is counted, in the order of a task's life. Skipped tasks are nobody's work."""
@@ -52,11 +56,11 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True)
 class PullRow:
-    """One pull request of a task's last run."""
+    """The pull request of a completed task."""
 
     task: str
     title: str
-    pull: PullRequest
+    number: int
     state: str
 
 
@@ -71,8 +75,8 @@ class Digest:
     """The most urgent first, else in the order of the file."""
     failed: Sequence[Task]
     """The failed and blocked tasks, the blocked ones first."""
-    pulls: Sequence[Run]
-    """The last runs that have a pull request: the open ones first, each the newest first."""
+    pulls: Sequence[Task]
+    """The completed tasks that have a pull request: the open ones first, each the newest first."""
     open_pulls: int
     """How many of those are open."""
 
@@ -82,6 +86,7 @@ def make_digest(snapshot: Snapshot, before: Digest | None = None) -> Digest:
     same = before is not None and before.snapshot.document is snapshot.document
     if before is not None and same:
         counts, pending, failed = before.counts, before.pending, before.failed
+        pulls, open_pulls = before.pulls, before.open_pulls
     else:
         tasks = _all_tasks(snapshot.document)
         counts = count_tasks(snapshot)
@@ -89,16 +94,9 @@ def make_digest(snapshot: Snapshot, before: Digest | None = None) -> Digest:
         pending.sort(key=lambda task: task.priority)
         failed = [task for task in tasks if task.mark.status in (Status.BLOCKED, Status.FAILED)]
         failed.sort(key=lambda task: task.mark.status is Status.FAILED)
-    if before is not None and same and before.snapshot.runs is snapshot.runs:
-        pulls, open_pulls = before.pulls, before.open_pulls
-    else:
-        found = [
-            (_pull_state(snapshot, name, pull) != "open", -pull.number, name)
-            for name, run in snapshot.runs.items()
-            if (pull := find_pull(run))
-        ]
-        pulls = [snapshot.runs[name] for _, _, name in sorted(found)]
-        open_pulls = sum(1 for over, _, _ in found if not over)
+        pulls = [task for task in tasks if task.mark.status is Status.COMPLETED and "PR" in task.fields]
+        pulls.sort(key=lambda task: ("Merged" in task.fields, -_pull_number(task)))
+        open_pulls = sum(1 for task in pulls if "Merged" not in task.fields)
     return Digest(snapshot, counts, pending, failed, pulls, open_pulls)
 
 
@@ -128,7 +126,7 @@ def _task_row(snapshot: Snapshot, task: Task) -> TaskRow:
         title=task.title,
         status=status,
         priority=task.priority,
-        attempt=run.key.attempt if run else 0,
+        attempt=run.key.attempt if run else task.attempt,
         worker=run.key.worker if run and run.live else task.mark.worker,
         branch=run.claim.branch if run else task.fields.get("Branch", ""),
         commit=task.mark.commit or (outcome.commit if outcome else ""),
@@ -147,17 +145,18 @@ def list_workers(snapshot: Snapshot, now: float) -> list[WorkerRow]:
 
 def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
     process = run.process
+    stall = run.stall if run.phase is Phase.RUNNING else None
     return WorkerRow(
         task=run.key.task,
         title=_title(snapshot, run),
         worker=run.key.worker,
         agent=run.claim.agent,
-        phase="stopping" if run.stopping else str(run.phase),
+        phase="stopping" if run.stopping else "stalled" if stall else str(run.phase),
         attempt=run.key.attempt,
         pid=process.pid if process else 0,
         branch=run.claim.branch,
         age=max(0.0, now - (process.started_at if process else run.claim.claimed_at)),
-        activity=snapshot.activity.get(run.key.task, ""),
+        activity=stall.describe(now) if stall else snapshot.activity.get(run.key.task, ""),
     )
 
 
@@ -184,19 +183,17 @@ def list_failed(digest: Digest, most: int) -> list[TaskRow]:
 
 
 def list_pulls(digest: Digest, most: int) -> list[PullRow]:
-    """At most `most` pull requests of the tasks' last runs: the open ones first, each the newest first."""
-    snapshot = digest.snapshot
+    """At most `most` pull requests of completed tasks: the open ones first, each the newest first."""
     return [
-        PullRow(run.key.task, _title(snapshot, run), pull, _pull_state(snapshot, run.key.task, pull))
-        for run in digest.pulls[:most]
-        if (pull := find_pull(run))
+        PullRow(task.id, task.title, _pull_number(task), "merged" if "Merged" in task.fields else "open")
+        for task in digest.pulls[:most]
     ]
 
 
-def _pull_state(snapshot: Snapshot, name: str, pull: PullRequest) -> str:
-    """The state of a task's pull request. What tasks.md says of a merge is newer than the run."""
-    task = snapshot.document.tasks.get(name) if snapshot.document else None
-    return "merged" if task and "Merged" in task.fields else pull.state
+def _pull_number(task: Task) -> int:
+    """The number that the address of a task's pull request ends with, 0 where there is none."""
+    number = _NUMBER.search(task.fields.get("PR", ""))
+    return int(number[1]) if number else 0
 
 
 def _title(snapshot: Snapshot, run: Run) -> str:

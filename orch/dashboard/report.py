@@ -38,7 +38,7 @@ def make_report(snapshot: Snapshot, now: float) -> dict[str, Any]:
             for event in snapshot.metrics.history
         ],
         "problems": [{"line": problem.line, "message": problem.message} for problem in snapshot.problems],
-        "notices": list(snapshot.notices),
+        "notices": list(snapshot.notices.values()),
     }
     cleaned: dict[str, Any] = _clean(report)
     return cleaned

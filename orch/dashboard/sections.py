@@ -29,6 +29,7 @@ KIND_STYLE = {
     "error": "red",
     "blocked": "yellow",
     "stopped": "yellow",
+    "stalled": "yellow",
     "retry": "yellow",
     "paused": "yellow",
 }
@@ -63,7 +64,7 @@ class Section:
 
 def draw_attention(snapshot: Snapshot, width: int) -> Section:
     """What a person should look at."""
-    cells = [[Cell("!", "bold yellow"), Cell(notice)] for notice in snapshot.notices]
+    cells = [[Cell("!", "bold yellow"), Cell(notice)] for notice in snapshot.notices.values()]
     for problem in snapshot.problems:
         place = f"tasks.md:{problem.line}: " if problem.line else "tasks.md: "
         cells.append([Cell("!", "bold yellow"), Cell(place + problem.message)])
@@ -90,7 +91,7 @@ def draw_workers(known: Digest, now: float, width: int) -> Section:
             Cell(row.task, "bold"),
             Cell(row.title),
             Cell(row.agent + attempt, "cyan"),
-            Cell(row.phase, "yellow" if row.phase == "stopping" else ""),
+            Cell(row.phase, "yellow" if row.phase in ("stopping", "stalled") else ""),
             Cell(span(row.age), "dim", right=True),
         ]
         if wide:
@@ -130,7 +131,7 @@ def draw_pulls(known: Digest, now: float, width: int) -> Section:  # noqa: ARG00
     pulls = digest.list_pulls(known, min(DEEP, known.open_pulls + OLD_PULLS))
     cells = [
         [
-            Cell(f"#{row.pull.number}", "bold"),
+            Cell(f"#{row.number}", "bold"),
             Cell(row.task),
             Cell(row.title),
             Cell(row.state, STATE_STYLE.get(row.state, "")),

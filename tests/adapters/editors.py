@@ -15,6 +15,8 @@ from pathlib import Path
 
 Edit = Callable[[str], str]
 PATIENCE_SECONDS = 30.0
+UNAWARE_SECONDS = 0.03
+"""orch writes several times meanwhile."""
 
 
 def in_place(path: Path, edit: Edit) -> None:
@@ -64,7 +66,26 @@ def sed(path: Path, edit: Edit) -> None:
     subprocess.run(["sed", "-i", f"$a {word}", path.name], cwd=path.parent, check=True)
 
 
-STYLES = {style.__name__: style for style in (in_place, in_place_slowly, overwrite, rename, backup, sed)}
+def unaware(path: Path, edit: Edit) -> None:
+    """As rename, by a person who had the file open for a while and saw nothing of what came after."""
+    fresh = path.with_name("fresh.tmp")
+    text = edit(_read(path))
+    time.sleep(UNAWARE_SECONDS)
+    fresh.write_text(text, newline="")
+    fresh.replace(path)
+
+
+def unaware_in_place(path: Path, edit: Edit) -> None:
+    """As unaware, into the file that is there by then."""
+    text = edit(_read(path))
+    time.sleep(UNAWARE_SECONDS)
+    path.write_text(text, newline="")
+
+
+STYLES = {
+    style.__name__: style
+    for style in (in_place, in_place_slowly, overwrite, rename, backup, sed, unaware, unaware_in_place)
+}
 
 
 def typing(number: int) -> Edit:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from orch.adapters import git, repository
 from orch.adapters.locks import FileLock
 from orch.adapters.origin import Origin
 from orch.config.environment import INHERITED_FROM_GIT
-from orch.errors import ConfigError, PermanentError, TransientError
+from orch.errors import ConfigError, PermanentError, ShortageError, TransientError
 from tests.adapters.repositories import Sample, Samples, at_once, wait_for
 
 
@@ -63,7 +64,9 @@ def test_no_password_is_told(sample: Sample, url: str) -> None:
     [
         ("fatal: Unable to create '/x/.git/index.lock': File exists.", TransientError),
         ("error: cannot lock ref 'refs/heads/x': is at 1 but expected 2", TransientError),
-        ("fatal: write error: No space left on device", TransientError),
+        ("fatal: write error: No space left on device", ShortageError),
+        ("error while loading shared libraries: libz.so.1: failed to map segment", ShortageError),
+        ("fatal: cannot update ref 'x': couldn't write '/x/.git/refs/x.lock'", TransientError),
         ("ssh: Could not resolve hostname x: nodename; fatal: Could not read from remote", TransientError),
         ("fatal: bad revision 'x'", PermanentError),
         ("", PermanentError),
@@ -90,8 +93,11 @@ def test_hints_of_git_are_left_out() -> None:
     )
 
 
-def test_a_signal_is_transient() -> None:
-    assert isinstance(git.failure("git x", Path("/x"), git.Output(-9, b"", "")), TransientError)
+@pytest.mark.parametrize(
+    ("number", "kind"), [(signal.SIGKILL, ShortageError), (signal.SIGTERM, TransientError)]
+)
+def test_a_signal_is_transient_and_that_of_the_kernel_means_a_shortage(number: int, kind: type) -> None:
+    assert type(git.failure("git x", Path("/x"), git.Output(-number, b"", ""))) is kind
 
 
 def test_a_command_without_end_is_ended_with_its_helpers(sample: Sample, tmp_path: Path) -> None:

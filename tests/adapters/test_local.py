@@ -9,12 +9,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from orch.adapters import tails
-from orch.adapters.executors import portable, processes
+from orch.adapters.executors import guard, portable, processes
 from orch.adapters.executors.exits import ExitWatch
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.run_files import RESERVED_BYTES
@@ -489,7 +490,7 @@ def test_the_tail_of_a_verify_command_is_kept_short(here: Place) -> None:
 def test_a_verify_command_that_takes_too_long_is_ended_with_all_that_it_started(here: Place) -> None:
     here.executor.verify = verify(here, LEFTOVERS["a daemon"] + "\necho begun; sleep 600", 0.5)
     check = here.executor.check(RUN, here.worktree)
-    assert (check.ok, check.tail) == (False, "begun\n(timed out after 0.5 s)")
+    assert (check.ok, check.tail) == (False, "begun\n(ran longer than its limit of 0.5 s)")
     assert here.left() == []
 
 
@@ -503,7 +504,7 @@ def test_a_verify_command_may_not_fill_the_disk(here: Place) -> None:
     here.executor.limits = WorkerLimits(max_log_mb=1)
     here.executor.verify = verify(here, "yes")
     check = here.executor.check(RUN, here.worktree)
-    assert (check.ok, check.tail.endswith("\n(printed more than 1 MB)")) == (False, True)
+    assert (check.ok, check.tail.endswith("\n(printed more than its limit of 1 MB)")) == (False, True)
 
 
 def test_a_verify_command_that_cannot_be_run_says_so(here: Place) -> None:
@@ -547,18 +548,64 @@ from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.core.model import RunKey
 root = Path(sys.argv[1])
-verify = VerifyCommand('echo $$ > "$D/pid"; sleep 600; sleep 600', 0, {"PATH": sys.argv[2], "D": str(root)})
-executor = LocalExecutor(root / "runs", limits=WorkerLimits(), wake=print, verify=verify)
+verify = VerifyCommand(sys.argv[3], 0, {"PATH": sys.argv[2], "D": str(root)})
+executor = LocalExecutor(root / "runs", limits=WorkerLimits(grace_seconds=0.3), wake=print, verify=verify)
 executor.check(RunKey("gh-1", 1), root / "tree")
 """
 
 
+@contextmanager
+def verifying(here: Place, command: str) -> Iterator[int]:
+    """A coordinator that verifies, and is killed in the end; gives the pid that the command writes down."""
+    with subprocess.Popen([sys.executable, "-c", VERIFYING, str(here.root), PATH, command]) as coordinator:
+        yield pid_in(here.root / "pid")
+        coordinator.kill()
+
+
+def guard_of(here: Place) -> processes.Stat:
+    """The guard of the verify command that is under way."""
+    (found,) = [
+        stat
+        for stat in processes.marked(here.executor.run_id(RUN))
+        if guard.__file__.encode() in (processes.read(f"/proc/{stat.pid}/cmdline") or b"")
+    ]
+    return found
+
+
+@pytest.mark.parametrize("what", ["one that ignores SIGTERM", "one without its environment"])
+def test_a_verify_command_ends_with_its_coordinator(here: Place, what: str) -> None:
+    with verifying(here, LEFTOVERS[what] + "\ntrap '' TERM; while :; do sleep 600; done") as pid:
+        guarding = guard_of(here)
+    until(lambda: is_gone(pid) and is_gone(guarding.pid) and not here.left())
+
+
+def test_a_verify_command_whose_guard_is_killed_is_noticed_at_once(here: Place) -> None:
+    here.executor.verify = verify(here, LEFTOVERS["a daemon"] + "\nsleep 600", 0)
+    with ThreadPoolExecutor(1) as pool:
+        check = pool.submit(here.executor.check, RUN, here.worktree)
+        pid_in(here.root / "pid")
+        guard_of(here).send(signal.SIGKILL)
+        with pytest.raises(TransientError, match=r"the verify command in .* lost its guard"):
+            check.result(60)
+    assert here.left() == []
+    (here.root / "pid").unlink()
+    with ThreadPoolExecutor(1) as pool:
+        check = pool.submit(here.executor.check, RUN, here.worktree)
+        pid_in(here.root / "pid")
+        guard_of(here).send(signal.SIGTERM)
+        with pytest.raises(TransientError, match="was ended from outside"):
+            check.result(60)
+    assert here.left() == []
+
+
 @pytest.fixture
 def left(here: Place) -> int:
-    """The pid of a verify command whose coordinator was killed."""
-    with subprocess.Popen([sys.executable, "-c", VERIFYING, str(here.root), PATH]) as coordinator:
-        pid = pid_in(here.root / "pid")
-        coordinator.kill()
+    """The pid of a verify command whose coordinator was killed, and its guard too."""
+    with verifying(here, 'echo $$ > "$D/pid"; sleep 600; sleep 600') as pid:
+        guarding = guard_of(here)
+        guarding.send(signal.SIGSTOP)
+    guarding.send(signal.SIGKILL)
+    until(lambda: not processes.is_alive(guarding.pid, guarding.start_ticks))
     assert processes.is_alive(pid, start_of(pid))
     return pid
 

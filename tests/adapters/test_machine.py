@@ -1,5 +1,6 @@
 """The real machine and clock, and their fakes."""
 
+import resource
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from orch.adapters.machine import SystemClock, SystemMachine
 from orch.core.model import Resources
 from orch.ports import Clock, Machine
+from tests.disks import mount_disk, private_mounts
 from tests.fakes.clock import FakeClock
 from tests.fakes.machine import FakeMachine
 
@@ -43,6 +45,38 @@ def test_what_cannot_be_known_is_none_and_hides_nothing_else(tmp_path: Path) -> 
     left = SystemMachine(tmp_path / "none").resources()
     assert left.free_disk_mb is None
     assert left.free_memory_mb is not None
+
+
+def test_a_disk_that_takes_nothing_is_told(tmp_path: Path) -> None:
+    with private_mounts():
+        disk = mount_disk(tmp_path / "small", megabytes=4, inodes=100)
+        # Of several disks the one with the least counts.
+        machine = SystemMachine(tmp_path, disk.path, disk.path / "not there yet")
+        left = machine.resources()
+        assert (left.problem, left.free_disk_mb) == ("", 4.0)
+        disk.fill()
+        left = machine.resources()
+        assert (left.problem, left.free_disk_mb) == (f"the disk is full: {disk.path}", 0.0)
+        disk.free()
+        disk.fill_names()
+        assert machine.resources().problem == f"the disk has no room for more files: {disk.path}"
+        disk.free()
+        disk.make_read_only()
+        assert machine.resources().problem == f"the disk is read-only: {disk.path}"
+        disk.make_writable()
+        assert machine.resources().problem == ""
+
+
+def test_that_no_file_handles_are_left_is_told(tmp_path: Path) -> None:
+    machine = SystemMachine(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        left = machine.resources()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert left.problem == "no file handles are left; raise `ulimit -n`"
+    assert left.free_memory_mb is None
 
 
 def test_the_fake_machine_has_what_a_test_says() -> None:

@@ -163,7 +163,9 @@ class TestFile:
 
     def test_long_lists_are_cut(self, file: MetricsFile, path: Path) -> None:
         waiting = {f"t-{number}": "after t-0" for number in range(1000)}
-        file.write(replace(SNAPSHOT, waiting=waiting, notices=("a",) * 1000, paused="lunch"))
+        file.write(
+            replace(SNAPSHOT, waiting=waiting, notices={str(n): "a" for n in range(1000)}, paused="lunch")
+        )
         found = content(path)
         assert len(found["waiting"]) == len(found["notices"]) == 100
         assert found["waiting"]["t-0"] == "after t-0"
@@ -234,3 +236,20 @@ class TestFile:
         path.write_text('{"version": 2}')
         with pytest.raises(PermanentError, match="newer orch"):
             file.read()
+
+
+def test_what_a_coordinator_had_to_say_is_known_as_long_as_it_runs(path: Path, file: MetricsFile) -> None:
+    assert file.notices(4711) == {}
+    file.write(replace(SNAPSHOT, notices={"tasks.md": "cannot write tasks.md"}))
+    assert content(path)["notices"] == ["cannot write tasks.md"]
+    assert file.notices(4711) == {"tasks.md": "cannot write tasks.md"}
+    assert file.notices(4712) == {}, "it was another one"
+    path.write_text("{")
+    assert file.notices(4711) == {}
+
+
+def test_the_caution_after_a_lack_of_memory_survives_a_restart(file: MetricsFile) -> None:
+    file.write(replace(SNAPSHOT, metrics=METRICS.evolve(capacity=2)))
+    found = file.read()
+    assert found is not None
+    assert found.capacity == 2

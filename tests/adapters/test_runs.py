@@ -149,6 +149,9 @@ class TestContract:
             "gh-471": keys[-1],
             "t-3": RunKey("t-3", 1),
         }
+        assert {task: run.key for task, run in store.load(["t-3", "t-4"]).items()} == {
+            "t-3": RunKey("t-3", 1)
+        }
         history = store.history("gh-471")
         assert [run.key for run in history] == keys
         assert {run.claim for run in history} == {CLAIM}

@@ -1,9 +1,12 @@
 """Killed at any moment, and many at once: worktrees converge and no work is lost."""
 
+import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,26 +58,70 @@ def test_killed_at_any_step(tmp_path: Path, samples: Samples, name: str) -> None
         killed = killed_at(step, lambda place=place: ACTIONS[name](place))  # type: ignore[misc]
         # The same again, as the next orch does it, and then what may follow.
         ACTIONS[name](place)
-        place.worktrees.ensure(NEXT, BRANCH)
-        assert place.git("symbolic-ref", "HEAD") == HEAD
-        assert place.sample.git("worktree", "list", "--porcelain").count("worktree ") == 2
-        assert place.git("status", "--porcelain") in {"", "?? uncommitted.txt"}
-        if sha:
-            texts = saved_texts(place.sample, "uncommitted.txt")
-            if (place.tree / "uncommitted.txt").exists():
-                texts.add((place.tree / "uncommitted.txt").read_text())
-            assert texts == {"uncommitted"}, f"step {step}"
-            assert sha in place.sample.git("rev-list", "--branches", "--glob=refs/orch/saved"), f"step {step}"
-            assert (place.runs / "t-1" / "1" / "BLOCKED.md").read_text() == "why", f"step {step}"
-            assert not (place.tree / "BLOCKED.md").exists()
-        place.worktrees.remove("t-1")
-        assert not place.tree.exists()
-        assert not (place.trees / ".removed").exists()
-        assert not (place.trees / ".orphans").exists(), f"step {step}"
+        check_whole(place, sha, f"step {step}")
         if not killed:
             break
         step += STRIDE
     assert step >= STRIDE
+
+
+def check_whole(place: Place, sha: str, when: str) -> None:
+    """The worktree can be gone on with, nothing is lost, and all of it can be taken away."""
+    place.worktrees.ensure(NEXT, BRANCH)
+    assert place.git("symbolic-ref", "HEAD") == HEAD
+    assert place.sample.git("worktree", "list", "--porcelain").count("worktree ") == 2
+    assert place.git("status", "--porcelain") in {"", "?? uncommitted.txt"}
+    if sha:
+        texts = saved_texts(place.sample, "uncommitted.txt")
+        if (place.tree / "uncommitted.txt").exists():
+            texts.add((place.tree / "uncommitted.txt").read_text())
+        assert texts == {"uncommitted"}, when
+        assert sha in place.sample.git("rev-list", "--branches", "--glob=refs/orch/saved"), when
+        assert (place.runs / "t-1" / "1" / "BLOCKED.md").read_text() == "why", when
+        assert not (place.tree / "BLOCKED.md").exists()
+    place.worktrees.remove("t-1")
+    assert not place.tree.exists()
+    assert not (place.trees / ".removed").exists()
+    assert not (place.trees / ".orphans").exists(), when
+
+
+GIT = """#!/bin/sh
+left=$(cat {counter})
+echo $((left - 1)) > {counter}
+[ "$left" -ne 0 ] || {{ [ {done} = False ] || {git} "$@"; kill -9 $$; }}
+exec {git} "$@"
+"""
+"""Kills one git command, with its work undone or done."""
+
+GIT_STRIDE = 3
+"""Of so many git commands in a row one is killed."""
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize("name", ["ensure", "ensure fresh", "inspect", "remove"])
+def test_any_git_command_may_be_killed(
+    tmp_path: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch, name: str, done: bool
+) -> None:
+    counter, program = tmp_path / "left", tmp_path / "bin" / "git"
+    program.parent.mkdir()
+    program.write_text(GIT.format(counter=counter, done=done, git=shutil.which("git")))
+    program.chmod(0o755)
+    number, killed = random.randrange(GIT_STRIDE), True  # noqa: S311 - no secret
+    while killed:
+        folder = tmp_path / str(number)
+        for attempt in ("1", "2"):
+            (folder / "runs" / "t-1" / attempt).mkdir(parents=True)
+        place = Place(samples.make(folder), folder / "trees", folder / "runs")
+        sha = "" if name == "ensure" else work(place)
+        counter.write_text(str(number))
+        with monkeypatch.context() as patch, suppress(TransientError):
+            patch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+            ACTIONS[name](place)
+        killed = int(counter.read_text()) < 0
+        ACTIONS[name](place)
+        check_whole(place, sha, f"git {number}")
+        number += GIT_STRIDE
+    assert number > GIT_STRIDE
 
 
 LOOP = """

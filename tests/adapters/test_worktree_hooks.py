@@ -4,15 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from orch.adapters.executors import guard
 from orch.adapters.worktrees import Hooks, hooks, provisions
 from orch.errors import PermanentError, TransientError
 from tests.adapters.places import BRANCH, NEXT, RUN, Place
-from tests.adapters.repositories import wait_for
+from tests.adapters.repositories import at_once, wait_for
 
 ENV = {"PATH": os.environ["PATH"]}
 
@@ -46,8 +49,7 @@ def test_a_setup_that_takes_too_long_is_ended_with_all_it_started(place: Place, 
     place.hooks = Hooks(setup=command, env=ENV, setup_seconds=0.3)
     with pytest.raises(PermanentError, match=r"took more than 0\.3 s"):
         place.worktrees.ensure(RUN, BRANCH)
-    child = int((tmp_path / "pid").read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert not lives(int((tmp_path / "pid").read_text()))
 
 
 def test_a_setup_left_by_a_killed_orch_is_ended_first(place: Place, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_setup_left_by_a_killed_orch_is_ended_first(place: Place, tmp_path: Pa
         place.worktrees.remove("t-1")
         place.hooks = Hooks(setup="true", env=ENV)
         place.worktrees.ensure(RUN, BRANCH)
-        assert not psutil.pid_exists(left.pid)
+        assert left.wait(60) != 0
         assert other.poll() is None
         assert other.stdin is not None
         other.stdin.close()
@@ -84,7 +86,7 @@ def test_what_a_hook_says_is_clean(place: Place) -> None:
 
 
 def test_a_hook_that_cannot_be_started_is_transient(place: Place) -> None:
-    with pytest.raises(TransientError, match="cannot start the hook"):
+    with pytest.raises(TransientError, match=r"cannot run the setup command in .*nowhere: No such file"):
         hooks.execute("setup", "true", place.trees / "nowhere", env=ENV, log=place.runs / "log", seconds=1)
 
 
@@ -234,22 +236,119 @@ import sys
 from pathlib import Path
 from orch.adapters.worktrees import GitWorktrees, Hooks
 from orch.core.model import RunKey
-root, trees, runs, told = map(Path, sys.argv[1:])
-command = f"echo $$ > {told}.draft; mv {told}.draft {told}; exec sleep 100"
-hooks = Hooks(setup=command, env={"PATH": "/usr/bin:/bin"})
-GitWorktrees(root, trees, runs, base="main", hooks=hooks, warn=print).ensure(RunKey("t-1", 1), "orch/t-1-fix")
+root, trees, runs = map(Path, sys.argv[1:4])
+hooks = Hooks(**{sys.argv[4]: sys.argv[5]}, env={"PATH": "/usr/bin:/bin"})
+worktrees = GitWorktrees(root, trees, runs, base="main", hooks=hooks, warn=print)
+worktrees.ensure(RunKey("t-1", 1), "orch/t-1-fix")
+worktrees.remove("t-1")
 """
 
 
-def test_killed_while_setup_runs(place: Place, tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs, told)]
-    with subprocess.Popen([sys.executable, "-c", KILLED, *arguments], cwd=Path(__file__).parents[2]) as orch:
+@contextmanager
+def killed_in(place: Place, hook: str, told: Path, command: str) -> Iterator[psutil.Process]:
+    """An orch that is killed when its hook has written a pid into `told`; gives the process of that pid."""
+    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs)]
+    command = command.replace("TELL", f"echo $$ > {told}.draft; mv {told}.draft {told}; ")
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, *arguments, hook, command], cwd=Path(__file__).parents[2]
+    ) as orch:
         wait_for(told.exists)
+        yield psutil.Process(int(told.read_text()))
         orch.kill()
-    left = psutil.Process(int(told.read_text()))
+
+
+def is_over(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def lives(pid: int) -> bool:
+    """Whether it is there and no zombie: nobody may ever wait for an orphan here."""
+    return psutil.pid_exists(pid) and not is_over(psutil.Process(pid))
+
+
+LEFT = {
+    "itself": "TELL exec sleep 100",
+    "a background job": "(TELL exec sleep 100) & wait",
+    "a daemon": "(setsid sh -c 'TELL exec sleep 100' &) ; exec sleep 100",
+    "one that ignores SIGTERM": "trap '' TERM; TELL while :; do sleep 100; done",
+}
+
+
+@pytest.mark.parametrize(("hook", "what"), [*(("setup", what) for what in LEFT), ("teardown", "a daemon")])
+def test_a_hook_ends_with_its_orch(place: Place, tmp_path: Path, hook: str, what: str) -> None:
+    told = tmp_path / "told"
+    with killed_in(place, hook, told, LEFT[what]) as left:
+        pass
+    place.hooks = Hooks(setup="touch again.log", teardown=f"touch {tmp_path}/torn", env=ENV)
+    # No need to wait here: the lock is held until the hook is over.
+    if hook == "setup":
+        place.worktrees.ensure(RUN, BRANCH)
+        assert is_over(left)
+        assert (place.tree / "again.log").exists()
+        place.check()
+    else:
+        place.worktrees.remove("t-1")
+        assert is_over(left)
+        assert (tmp_path / "torn").exists()
+        assert not place.tree.exists()
+    wait_for(lambda: not [one for one in psutil.process_iter() if is_marked(one, place.tree)])
+
+
+def is_marked(process: psutil.Process, tree: Path) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.environ().get(hooks.MARK) == str(tree))
+    return False
+
+
+@pytest.mark.parametrize("what", ["itself", "a daemon"])
+def test_a_hook_whose_guard_is_killed_too_is_ended_before_the_next(
+    place: Place, tmp_path: Path, what: str
+) -> None:
+    with killed_in(place, "setup", tmp_path / "told", LEFT[what]) as left:
+        (guarding,) = [parent for parent in left.parents() if guard.__file__ in parent.cmdline()]
+        guarding.suspend()
+    guarding.kill()
+    guarding.wait(60)
+    assert not is_over(left)
     place.hooks = Hooks(setup="touch again.log", env=ENV)
     place.worktrees.ensure(RUN, BRANCH)
-    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE
-    assert (place.tree / "again.log").exists()
+    assert is_over(left)
     place.check()
+
+
+def test_a_hook_whose_guard_is_killed_is_transient_and_done_again(place: Place, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    place.hooks = Hooks(setup=LEFT["itself"].replace("TELL", f"echo $$ > {told};"), env=ENV)
+
+    def kill() -> None:
+        wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
+        (guarding,) = [
+            parent
+            for parent in psutil.Process(int(told.read_text())).parents()
+            if guard.__file__ in parent.cmdline()
+        ]
+        guarding.kill()
+
+    failed, _ = at_once(lambda: place.worktrees.ensure(RUN, BRANCH), kill)
+    assert isinstance(failed, TransientError)
+    assert "lost its guard" in failed.message
+    assert not lives(int(told.read_text()))
+    place.hooks = Hooks(setup="touch again.log", env=ENV)
+    place.worktrees.ensure(RUN, BRANCH)
+    place.check()
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_a_hook_leaves_running_is_ended_with_it(place: Place, tmp_path: Path, code: int) -> None:
+    told = tmp_path / "told"
+    daemon = f"(setsid sh -c 'trap \"\" TERM; echo $$ > {told}; while :; do sleep 100; done' &)"
+    place.hooks = Hooks(setup=f"{daemon}; while ! test -s {told}; do sleep 0.01; done; exit {code}", env=ENV)
+    with nullcontext() if code == 0 else pytest.raises(PermanentError, match="exit code 3"):
+        place.worktrees.ensure(RUN, BRANCH)
+    assert not lives(int(told.read_text()))
+
+
+def test_a_hook_that_a_signal_ends_says_so(place: Place) -> None:
+    place.hooks = Hooks(setup="kill -9 $$", env=ENV)
+    with pytest.raises(PermanentError, match="the setup command was ended by signal 9"):
+        place.worktrees.ensure(RUN, BRANCH)

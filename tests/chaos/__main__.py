@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.edits import storm_edits
-from tests.chaos.engine import Chaos, Report
+from tests.chaos.engine import EVENTS, GIT_EVENTS, Chaos, Report
 
 STORM_SECONDS = 20.0
 
@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="only this one, once")
     parser.add_argument("--storm", type=float, default=STORM_SECONDS, help="seconds of each storm (20)")
     parser.add_argument("--tasks", type=int, default=24, help="tasks at the start of each storm (24)")
+    parser.add_argument("--gits", action="store_true", help="kill git commands above all")
     parser.add_argument("--edits", type=int, help="only so many edits of tasks.md, no kills")
     asked = parser.parse_args()
     deadline = time.monotonic() + asked.minutes * 60
@@ -29,7 +30,7 @@ def main() -> int:
         return _storm_edits(asked.edits, seed)
     reports = []
     while True:
-        reports.append(_storm(seed, asked.storm, asked.tasks))
+        reports.append(_storm(seed, asked.storm, asked.tasks, gits=asked.gits))
         if asked.seed is not None or time.monotonic() > deadline:
             break
         seed += 1
@@ -37,18 +38,20 @@ def main() -> int:
     return 1 if any(report.findings for report in reports) else 0
 
 
-def _storm(seed: int, seconds: float, tasks: int) -> Report:
+def _storm(seed: int, seconds: float, tasks: int, *, gits: bool) -> Report:
     folder = Path(tempfile.mkdtemp(prefix=f"orch-chaos-{seed}-"))
-    report = Chaos(folder, seed, seconds=seconds, tasks=tasks).run()
+    report = Chaos(folder, seed, seconds=seconds, tasks=tasks, events=GIT_EVENTS if gits else EVENTS).run()
     kills = sum(count for event, count in report.events.items() if event.startswith("kill"))
     _say(
-        f"seed {seed}: {kills} kills, {report.edits.total()} edits, {report.launches} launches, "
-        f"{report.seconds:.0f} s ({report.settle_seconds:.0f} s to settle), {len(report.findings)} findings"
+        f"seed {seed}: {kills} kills ({report.gits} gits), {report.edits.total()} edits, "
+        f"{report.launches} launches, {report.seconds:.0f} s ({report.settle_seconds:.0f} s to settle), "
+        f"{len(report.findings)} findings"
     )
     for finding in report.findings:
         _say(f"  FOUND {finding}")
     if report.findings:
-        _say(f"  replay: tools/chaos --seed {seed} --storm {seconds:g} --tasks {tasks}; kept: {folder}")
+        replay = f"--seed {seed} --storm {seconds:g} --tasks {tasks}{' --gits' if gits else ''}"
+        _say(f"  replay: tools/chaos {replay}; kept: {folder}")
     else:
         shutil.rmtree(folder)
     return report
@@ -77,6 +80,7 @@ def _sum_up(reports: list[Report]) -> str:
     lines = [
         f"storms: {len(reports)}, launches: {sum(report.launches for report in reports)}",
         *(f"{event}: {count}" for event, count in sorted(events.items())),
+        f"git commands killed: {sum(report.gits for report in reports)}",
         f"edits made: {edits.total()}",
         *(f"  {kind}: {count}" for kind, count in sorted(edits.items())),
         f"edits lost: {sum(len(report.lost) for report in reports)}",

@@ -5,23 +5,23 @@ moment, so a replay makes the same storm, not the same instruction.
 """
 
 import contextlib
-import os
 import random
 import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
+from orch.adapters.executors import processes
 from orch.adapters.store.requests import RequestFiles
 from orch.core.model import PauseRequest, RetryRequest, StopRequest
 from orch.core.tasks_md import parse
 from tests.chaos.person import Person, word_of
 from tests.chaos.proof import count_twice, find_faults
 from tests.chaos.world import Processes, make_world
+from tests.e2e.projects import Project
 
 SETTLE_SECONDS = 80.0
 """Without kills a project is idle long before; it takes so long only if it never will be."""
@@ -31,13 +31,16 @@ UP_SHARE = 0.7
 UP_SECONDS = 10.0
 
 GIT_SECONDS = 0.5
-"""So long a git to be killed is waited for."""
+"""So long gits to be killed are waited for."""
+GITS = 4
+"""So many are killed in a row at most."""
 
 EVENTS = {
     "kill coordinator": 8,
     "kill launcher": 5,
     "kill worker": 5,
-    "kill git": 4,
+    "kill git": 10,
+    "leave lock": 2,
     "SIGTERM": 1,
     "SIGUSR1": 1,
     "stop": 3,
@@ -52,6 +55,18 @@ EVENTS = {
 }
 """What happens, and how often in proportion."""
 
+GIT_EVENTS = {"kill git": 12, "leave lock": 4, "kill coordinator": 1, "retry": 2, "stop": 1, "resume": 2}
+"""As EVENTS, where it is git that is tried."""
+
+
+OUR_FILES = (
+    *("refs/heads/orch/*", "refs/remotes/origin/orch/*", "refs/orch/saved/*/*", "refs/pull/*/head"),
+    *("worktrees/*/index", "worktrees/*/HEAD"),
+)
+"""Whose locks orch removes itself."""
+SHARED_SHARE = 0.2
+"""So many of the locks that are left are of what is the person's own: orch only tells of those."""
+
 
 @dataclass
 class Report:
@@ -64,6 +79,8 @@ class Report:
     faults: list[str] = field(default_factory=list)
     twice: int = 0
     launches: int = 0
+    gits: int = 0
+    """Git commands of the coordinator that were killed."""
     seconds: float = 0.0
     settle_seconds: float = 0.0
 
@@ -75,13 +92,23 @@ class Report:
 class Chaos:
     """One storm over one project."""
 
-    def __init__(self, folder: Path, seed: int, *, seconds: float, tasks: int = 24) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        seconds: float,
+        tasks: int = 24,
+        events: Mapping[str, int] = EVENTS,
+    ) -> None:
         """`folder` is empty; `seconds` is how long the storm lasts, without the settling."""
+        self._events = events
         self.report = Report(seed)
         self._seed = seed
         self._seconds = seconds
         self._project = make_world(folder, random.Random(f"{seed}/world"), tasks)  # noqa: S311
         self._processes = Processes(self._project)
+        self._gits = Gits(self._project)
         self._requests = RequestFiles(self._project.root / ".orch", warn=self._complain)
         self._person = Person(self._project.tasks_file, seed, pause=0.25)
         self._coordinator: subprocess.Popen[str] | None = None
@@ -128,7 +155,7 @@ class Chaos:
                     self._wait_until_up(self._coordinator)
             # The moment is what is tried: the sleep waits for nothing.
             time.sleep(min(chance.expovariate(4.0), 2.0))
-            event = chance.choices(list(EVENTS), list(EVENTS.values()))[0]
+            event = chance.choices(list(self._events), list(self._events.values()))[0]
             if self._do(event, chance, step):
                 self.report.events[event] += 1
             step += 1
@@ -147,7 +174,11 @@ class Chaos:
             case "kill launcher" | "kill worker":
                 return self._processes.kill(chance, launcher=event == "kill launcher")
             case "kill git":
-                return _kill_git(coordinator.pid, chance)
+                killed = self._gits.kill(coordinator.pid, chance)
+                self.report.gits += killed
+                return killed > 0
+            case "leave lock":
+                return self._leave_lock(chance)
             case "pause" | "resume":
                 self._requests.post(PauseRequest(event == "pause", "chaos"))
                 return True
@@ -180,11 +211,39 @@ class Chaos:
             self._requests.post(RetryRequest(name, fresh=chance.random() < 0.4))
         return True
 
+    def _leave_lock(self, chance: random.Random) -> bool:
+        """Leave a lock as a git does that is killed in the microseconds in which it holds one."""
+        common = self._project.root / ".git"
+        shared = common / "refs" / "remotes" / "origin" / "main"
+        files = [path for place in OUR_FILES for path in common.glob(place) if path.suffix != ".lock"]
+        is_shared = not files or chance.random() < SHARED_SHARE
+        path = Path(f"{shared if is_shared else chance.choice(sorted(files))}.lock")
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            path.touch(exist_ok=False)
+            return True
+        return False
+
+    def _obey_doctor(self) -> None:
+        """Remove the locks that only a person may remove, if `orch doctor` says so."""
+        shared = self._project.root / ".git" / "refs" / "remotes" / "origin" / "main.lock"
+        if shared.exists():
+            said = subprocess.run(
+                self._project.argv("doctor"),
+                cwd=self._project.root,
+                env=self._project.environment({}),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            ).stdout
+            if f"rm {shared}" in said:
+                shared.unlink()
+
     def _command(self, *words: str, word: str = "") -> bool:
         child = self._start(*words)
         self._commands.append(child)
         if word:
-            self._additions[word] = self._person.waits_for = child
+            self._additions[word] = child
         return True
 
     def _kill_command(self, chance: random.Random) -> bool:
@@ -234,6 +293,7 @@ class Chaos:
             if (self._project.root / ".orch" / "pause.json").exists():
                 # Many failures pause the fleet, as they should. So does the storm itself.
                 self._requests.post(PauseRequest(paused=False))
+            self._obey_doctor()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(0.5)
         if child.poll() == 0:
@@ -258,17 +318,33 @@ class Chaos:
         self.report.faults.append(f"requests: {line}")
 
 
-def _kill_git(coordinator: int, chance: random.Random) -> bool:
-    """SIGKILL a git that the coordinator has started, as soon as there is one."""
-    deadline = time.monotonic() + GIT_SECONDS
-    while time.monotonic() < deadline:
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            found = [
-                child
-                for child in psutil.Process(coordinator).children(recursive=True)
-                if child.name().startswith("git") and os.getsid(child.pid) == os.getsid(coordinator)
-            ]
-            if found:
-                chance.choice(found).kill()
-                return True
-    return False
+class Gits:
+    """The git commands that a coordinator has started; those of its workers are not among them."""
+
+    def __init__(self, project: Project) -> None:
+        self._root = str(project.root)
+
+    def kill(self, coordinator: int, chance: random.Random) -> int:
+        """SIGKILL a few, one after the other, each at some moment of its life; gives how many."""
+        killed, wanted = 0, chance.randint(1, GITS)
+        deadline = time.monotonic() + GIT_SECONDS
+        while killed < wanted and time.monotonic() < deadline:
+            for git in self._living(coordinator):
+                # The moment is what is tried: most of them last milliseconds.
+                time.sleep(chance.choice((0.0, 0.0, 0.001, 0.003, 0.01)))
+                if git.send(signal.SIGKILL):
+                    killed += 1
+                    break
+        return killed
+
+    def _living(self, coordinator: int) -> Iterator[processes.Stat]:
+        for stat in processes.descendants(coordinator):
+            with contextlib.suppress(OSError):
+                folder = Path(f"/proc/{stat.pid}")
+                if (
+                    (folder / "comm").read_text().startswith("git")
+                    # What receives a push at origin belongs to another machine.
+                    and str((folder / "cwd").readlink()).startswith(self._root)
+                    and b"\0ORCH_RUN_ID=" not in b"\0" + (folder / "environ").read_bytes()
+                ):
+                    yield stat

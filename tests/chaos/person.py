@@ -44,8 +44,6 @@ class Person(threading.Thread):
         """By the word in the title."""
         self.retried: set[str] = set()
         """Words of the tasks that somebody else had tried again: their marks are not the last wish."""
-        self.waits_for: subprocess.Popen[str] | None = None
-        """`orch add` at work: what it adds while an editor is between reading and saving is overwritten."""
         self.edits: Counter[str] = Counter()
         self.problem = ""
         self._path = path
@@ -65,8 +63,6 @@ class Person(threading.Thread):
     def run(self) -> None:
         number = 0
         while not self._done.wait(random.Random(f"{self._seed}/rest/{number}").uniform(0, self._pause)):  # noqa: S311
-            if self.waits_for is not None and self.waits_for.poll() is None:
-                continue
             try:
                 self._edit(number, random.Random(f"{self._seed}/edit/{number}"))  # noqa: S311
             except (OSError, subprocess.CalledProcessError) as error:

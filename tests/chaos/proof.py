@@ -128,9 +128,12 @@ def _repository(project: Project) -> Iterator[str]:
         )
         if done.returncode:
             yield f"git fsck in {folder.name}: {done.stdout}{done.stderr}"
-    # What lies in .git/orch is locked with flock(2): its being there says nothing.
+    # What lies in .git/orch is locked with flock(2): its being there says nothing. A lock in a worktree is
+    # removed when somebody goes on there.
     yield from (
-        f"{path} is left" for path in (project.root / ".git").rglob("*.lock") if path.parent.name != "orch"
+        f"{path} is left"
+        for path in (project.root / ".git").rglob("*.lock")
+        if path.parent.name != "orch" and path.parents[1].name != "worktrees"
     )
     if changed := project.git("status", "--porcelain", "--untracked-files=no"):
         yield f"the checkout has changes: {changed}"

@@ -19,12 +19,12 @@ prompt=$(cat)
 keep() {
     file="$ORCH_TASK_ID-$ORCH_ATTEMPT-$1.txt"
     echo "$ORCH_TASK_ID $ORCH_ATTEMPT $1" > "$file"
-    echo "$(git hash-object "$file") $ORCH_TASK_ID/$ORCH_ATTEMPT $file" >> "$SIGNS/work"
+    sha=$(git hash-object "$file") && echo "$sha $ORCH_TASK_ID/$ORCH_ATTEMPT $file" >> "$SIGNS/work"
 }
 commit() {
     keep "$1"
-    git add -A && git commit -qm "$ORCH_TASK_ID: attempt $ORCH_ATTEMPT, $1" &&
-        echo "$(git rev-parse HEAD) $ORCH_TASK_ID/$ORCH_ATTEMPT commit" >> "$SIGNS/work"
+    git add -A && git commit -qm "$ORCH_TASK_ID: attempt $ORCH_ATTEMPT, $1" && sha=$(git rev-parse HEAD) &&
+        echo "$sha $ORCH_TASK_ID/$ORCH_ATTEMPT commit" >> "$SIGNS/work"
 }
 case "$prompt" in
     *"chaos: unlucky"*) [ "$ORCH_ATTEMPT" -gt 1 ] || { keep unlucky; exit 3; } ;;
@@ -43,12 +43,17 @@ case "$prompt" in *"chaos: untidy"*) keep litter ;; esac
 
 WAYS = ("quick", "slow", "unlucky", "untidy", "stray", "deaf", "quick", "slow", "blocked", "untidy")
 DRAINS = ("leave", "finish", "stop")
+HOOKS = (
+    "",
+    "[worktree]\nsetup = 'sleep 0.1'\nteardown = 'sleep 0.1'",
+    "[worktree]\nsetup = '(setsid sleep 300 &) ; sleep 0.1'\nteardown = '(trap true TERM; sleep 300) &'",
+)
 VERIFIES = ("", "[verify]\ncommand = 'sleep 0.2'", "[verify]\ncommand = '(sleep 300 &) ; sleep 0.05'")
 
 
 def make_world(folder: Path, chance: random.Random, tasks: int) -> Project:
     """A project with this many tasks, and settings that differ from seed to seed."""
-    project = make_project(folder, [chance.choice(VERIFIES)])
+    project = make_project(folder, [chance.choice(VERIFIES), chance.choice(HOOKS)])
     (folder / "agent.sh").write_text(AGENT)
     config = project.root / "config.toml"
     workers, drain = chance.choice((2, 4, 8)), chance.choice(DRAINS)
@@ -68,26 +73,34 @@ def task_lines(word: str, chance: random.Random, name: str = "") -> list[str]:
 
 
 class Processes:
-    """The processes of one project's runs: each carries the project's ORCH_RUN_ID."""
+    """The processes of one project's runs and hooks: each carries ORCH_RUN_ID or ORCH_HOOK_TREE."""
 
     def __init__(self, project: Project) -> None:
         runs = (project.root / ".orch" / "runs").resolve()
-        self._mark = f"\0ORCH_RUN_ID={hashlib.sha256(os.fsencode(runs)).hexdigest()[:12]}-".encode()
+        self._marks = (
+            f"\0ORCH_RUN_ID={hashlib.sha256(os.fsencode(runs)).hexdigest()[:12]}-".encode(),
+            f"\0ORCH_HOOK_TREE={project.root.resolve() / 'trees'}/".encode(),
+        )
 
     def living(self) -> Iterator[tuple[int, str]]:
         """The pid and the command line of each."""
         for folder in Path("/proc").iterdir():
             if folder.name.isdecimal():
                 with contextlib.suppress(OSError):
-                    if self._mark in b"\0" + (folder / "environ").read_bytes():
+                    environment = b"\0" + (folder / "environ").read_bytes()
+                    if any(mark in environment for mark in self._marks):
                         yield (
                             int(folder.name),
                             (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(),
                         )
 
     def kill(self, chance: random.Random, *, launcher: bool) -> bool:
-        """SIGKILL one launcher, or one process of the agents; says whether there was one."""
-        found = sorted(pid for pid, words in self.living() if ("launcher.py" in words) is launcher)
+        """SIGKILL one launcher or guard, or one process of what they run; says whether there was one."""
+        found = sorted(
+            pid
+            for pid, words in self.living()
+            if any(f"/{name}.py" in words for name in ("launcher", "guard")) is launcher
+        )
         return bool(found) and self._kill(chance.choice(found))
 
     def kill_all(self) -> None:

@@ -57,7 +57,7 @@ class Desk:
         raise AssertionError(f"never: {self.world.tasks.text}\n{self.state.metrics.history[-5:]}")
 
     def run(self, task: str = "t-1") -> Run:
-        return self.state.runs[task]
+        return self.state.runs.get(task) or self.world.runs.load([task])[task]
 
     def is_running(self, task: str = "t-1") -> bool:
         run = self.state.runs.get(task)

@@ -1,5 +1,6 @@
 """Slow calls on daemon threads."""
 
+import errno
 import queue
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ import pytest
 from orch.coordinator.background import THREADS, Background, perform, start_thread
 from orch.core.actions import Action, Poll, Remove, Result, Verify
 from orch.core.model import RunKey
-from orch.errors import ConfigError, PermanentError, TransientError
+from orch.errors import ConfigError, PermanentError, ShortageError, TransientError
 
 SECONDS = 20.0
 
@@ -114,6 +115,7 @@ def test_a_system_without_threads_fails_the_action(action: Action) -> None:
     failure = posted.next().failure
     assert failure is not None
     assert "no more threads" in failure.message
+    assert failure.shortage
     assert posted.background.wait_until_idle(0)
 
 
@@ -138,6 +140,7 @@ def test_with_one_thread_to_be_had_everything_is_still_done() -> None:
         (PermanentError("never", hint="give up"), True, "never (give up)"),
         (ConfigError("wrong"), False, "wrong"),
         (OSError(28, "No space left on device"), False, "[Errno 28] No space left on device"),
+        (MemoryError(), False, "orch gets no more memory"),
         (ZeroDivisionError("oops"), False, "ZeroDivisionError: oops (a bug in orch)"),
     ],
 )
@@ -150,3 +153,33 @@ def test_whatever_goes_wrong_is_told(error: Exception, permanent: bool, text: st
     assert failure.permanent is permanent
     assert failure.message == text
     assert failure.retry_after == getattr(error, "retry_after", None)
+
+
+def caused_by(cause: Exception) -> TransientError:
+    error = TransientError("cannot write")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "shortage"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EMFILE, "files"), True),
+        (OSError(errno.ENOENT, "gone"), False),
+        (caused_by(OSError(errno.EROFS, "read-only")), True),
+        (caused_by(OSError(errno.EACCES, "forbidden")), False),
+        (caused_by(MemoryError()), True),
+        (MemoryError(), True),
+        (ShortageError("git was killed"), True),
+        (TransientError("no network"), False),
+        (PermanentError("never"), False),
+    ],
+)
+def test_what_the_machine_lacks_is_told_apart(error: Exception, shortage: bool) -> None:
+    def work() -> object:
+        raise error
+
+    failure = perform(Poll(), work).failure
+    assert failure is not None
+    assert failure.shortage is shortage

@@ -168,6 +168,22 @@ def test_metrics_that_cannot_be_written_end_nothing(tmp_path: Path, caplog: pyte
     assert "metrics.json was not written: disk full" in caplog.text
 
 
+def test_a_turn_without_memory_is_taken_again_and_nothing_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+
+    def lack_memory(snapshot: Snapshot) -> bool:
+        if not send(signal.SIGTERM)(snapshot):
+            return False
+        stage.world.requests.fail("read", MemoryError(), MemoryError())
+        return True
+
+    stage.answers = [lack_memory]
+    assert stage.coordinator.run() == 0, "the signal was not lost"
+    assert "no more memory" in caplog.text
+
+
 def test_a_saved_file_is_acted_on_at_once(tmp_path: Path) -> None:
     watched = tmp_path / "tasks.md"
     watched.write_text("x")

@@ -67,6 +67,7 @@ STEPS = [
     ("forge", "publish"),
     ("forge", "pulls"),
     ("requests", "read"),
+    ("runs", "load"),
 ]
 
 

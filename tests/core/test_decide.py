@@ -44,6 +44,7 @@ from orch.core.model import (
     Resources,
     RetryRequest,
     RunKey,
+    Stall,
     Status,
     StopRequest,
     Task,
@@ -490,6 +491,24 @@ def test_a_launcher_that_is_seen_again_is_not_lost() -> None:
     assert world.run("t-1").phase is Phase.RUNNING
 
 
+def test_a_stalled_worker_is_told_once_and_forgotten_when_it_goes_on() -> None:
+    world = running("t-1")
+    worker = world.workers[RunKey("t-1", 1)]
+    worker.stall = Stall(since=world.now - 720, ends_at=world.now + 1080)
+    world.wait()
+    world.wait()
+    assert world.run("t-1").stall == worker.stall
+    told = [event.message for event in world.state.metrics.history if event.kind == "stalled"]
+    assert told == ["no output and no CPU for 12 min, is ended at 30 min"]
+    worker.stall = None
+    world.wait()
+    assert world.run("t-1").stall is None
+    worker.stall = Stall(since=world.now - 4, ends_at=world.now + 4)
+    world.wait()
+    assert world.state.metrics.history[-1].message.endswith("is ended at 8 s")
+    assert events(world).count("stalled") == 2
+
+
 def test_a_run_json_that_somebody_took_away_is_started_again_behind_the_fence() -> None:
     world = running("t-1")
     worker = world.workers[RunKey("t-1", 1)]
@@ -541,6 +560,67 @@ def test_results_of_another_time_are_ignored() -> None:
     foreign = world.perform(Ensure(RunKey("t-9", 1), "b"))
     assert world.tick((ensure, foreign)) == []
     assert world.state.runs == before.runs
+
+
+# --- what is over -----------------------------------------------------------------------------------
+
+
+def test_what_is_done_is_not_kept_and_looked_up_when_it_is_needed() -> None:
+    world = running("t-1")
+    world.end("t-1")
+    world.settle()
+    assert world.state.runs == {}
+    world.edit("t-1", Mark())
+    world.settle()
+    assert world.run("t-1").key == RunKey("t-1", 2)
+    assert world.run("t-1").claim.head == "abcdef1234567890"
+
+
+def test_what_waits_for_its_next_attempt_is_kept() -> None:
+    world = running("t-1")
+    world.end("t-1", Exit(EndReason.EXITED, 1, ended_at=world.now))
+    world.settle()
+    assert world.state.runs.keys() == {"t-1"}
+    world.edit("t-1", Mark(Status.SKIPPED))
+    world.settle()
+    assert world.state.runs == {}
+    world.edit("t-1", Mark())
+    assert MakeRun not in kinds(world.settle()), "its time has not come, as before"
+    assert world.state.runs.keys() == {"t-1"}
+
+
+def test_an_old_version_of_the_file_that_is_saved_again_does_not_start_what_is_done() -> None:
+    world = running("t-1")
+    old = world.tasks["t-1"]
+    world.end("t-1")
+    world.settle()
+    done = world.tasks["t-1"]
+    world.tasks["t-1"] = old
+    world.settle()
+    assert world.tasks["t-1"].mark == done.mark
+    assert len(world.workers) == 1
+
+
+def test_nothing_is_claimed_or_taken_back_while_the_run_directories_cannot_be_read() -> None:
+    document = parse(f"[] t-1: a\n\n[🟡 {RunKey('t-2', 1).worker}] t-2: b\n")
+    state = decide(State(pruned=TODAY), Seen(now=0.0, document=document), Policy(agents=("claude",))).state
+    assert state.recall == {"t-1", "t-2"}
+    seen = Seen(now=1.0, document=document, unseen={"the run directories": "full"})
+    decision = decide(state, seen, Policy(agents=("claude",)))
+    assert decision.actions == ()
+    assert decision.state.recall == {"t-1", "t-2"}
+    assert decision.wake_at == 2.0
+
+
+def test_the_id_of_a_deleted_task_that_ran_is_not_given_again() -> None:
+    world = running("t-7")
+    world.end("t-7")
+    world.settle()
+    del world.tasks["t-7"]
+    world.wait(5)
+    world.unnamed.append(Task("", "New", text="[] New"))
+    world.settle()
+    assert world.tasks.keys() == {"t-8"}
 
 
 # --- restarts -------------------------------------------------------------------------------------
@@ -1108,12 +1188,12 @@ def test_after_one_ran_out_of_memory_fewer_run_at_once() -> None:
     assert world.state.live == {"t-3"}
     world.end("t-3")
     world.settle()
-    assert world.state.capacity == 2
+    assert world.state.metrics.capacity == 2
     assert len(world.state.live) == 2
     world.wait()
     world.end("t-4")
     world.settle()
-    assert world.state.capacity is None
+    assert world.state.metrics.capacity is None
     assert "memory" not in world.state.notices
 
 
@@ -1461,7 +1541,8 @@ def test_a_line_that_orch_itself_is_about_to_move_is_left_to_that() -> None:
     worker = RunKey("t-1", 1).worker
     document = parse(f"## Pending\n\n[🟡 {worker}] t-1: a\n")
     assert document.misplaced() == ("t-1",)
-    decision = decide(State(pruned=TODAY), Seen(now=1_000_000.0, document=document), Policy())
+    seen = Seen(now=1_000_000.0, document=document, recalled={"t-1": None})
+    decision = decide(State(pruned=TODAY), seen, Policy())
     (write,) = (action for action in decision.actions if isinstance(action, WriteTasks))
     assert [type(change) for change in write.changes] == [SetMark]
 

@@ -87,4 +87,4 @@ def test_what_a_person_means(reference: str, found: tuple[str, ...]) -> None:
 def test_the_next_id_is_one_more_than_the_highest() -> None:
     assert names.next_id([]) == "t-1"
     assert names.next_id(["t-9", "t-10", "gh-99", "t-2"]) == "t-11"
-    assert names.next_id(["t-9", "gh-99"], prefix="gh") == "gh-100"
+    assert names.next_id(["t-9", "gh-99"], least=20) == "t-21"

@@ -123,14 +123,14 @@ KEPT = BASE.replace("words", "words\ntyped")
     ],
 )
 def test_what_was_made_from_a_version_that_lacked_something_gets_it_back(found: str, expected: str) -> None:
-    assert restore(SHOWN, KEPT, found) == expected
+    assert restore(SHOWN, KEPT, parse(found)) == expected
 
 
 def test_a_version_that_lacked_nothing_gives_nothing_back() -> None:
-    assert restore(KEPT, BASE, KEPT) == KEPT
+    assert restore(KEPT, BASE, parse(KEPT)) == KEPT
 
 
 def test_what_lacks_more_than_both_is_left_alone() -> None:
     shown, kept = "a\nb\n", "a\nc\n"
-    assert restore(shown, kept, "d\n") == "d\n"
-    assert restore(shown, kept, "b\nd\n") == "c\nd\n"
+    assert restore(shown, kept, parse("d\n")) == "d\n"
+    assert restore(shown, kept, parse("b\nd\n")) == "c\nd\n"

@@ -44,9 +44,11 @@ from orch.core.model import (
     Resources,
     Run,
     RunKey,
+    Stall,
     Status,
     Task,
 )
+from orch.core.names import number_of
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
 from orch.core.tasks_md import Document
 
@@ -61,6 +63,7 @@ class Worker:
     claim: Claim
     process: Process | None = None
     alive: bool = False
+    stall: Stall | None = None
     exit: Exit | None = None
     outcome: Outcome | None = None
     stop_file: str = ""
@@ -127,6 +130,7 @@ class World:
             results=results,
             toggles=toggles,
             terminations=terminations,
+            recalled={name: self.latest(name) for name in self.state.recall},
             resources=self.resources,
             agent_problems=dict(self.agent_problems),
         )
@@ -134,13 +138,23 @@ class World:
     def tick(
         self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0
     ) -> list[Result]:
-        """One decision; its actions are carried out. Gives their results."""
-        seen = self.look(results, toggles=toggles, terminations=terminations)
+        """One decision, and one more if it wants to know of earlier runs; the actions are carried out.
+
+        Gives their results.
+        """
+        actions = self._decide(self.look(results, toggles=toggles, terminations=terminations))
+        if self.state.recall:
+            assert self.wake_at <= self.now, "a run is to be looked up, but not now"
+            actions += self._decide(self.look())
+            assert not self.state.recall, "it was looked up"
+        return [self.perform(action) for action in actions]
+
+    def _decide(self, seen: Seen) -> list[Action]:
         decision = decide(self.state, seen, self.policy)
         self.state, self.wake_at = decision.state, decision.wake_at
         self._check()
         self.done.extend(decision.actions)
-        return [self.perform(action) for action in decision.actions]
+        return list(decision.actions)
 
     def settle(self, *, toggles: int = 0, terminations: int = 0) -> list[Action]:
         """Ticks until nothing more follows now. Gives the actions; none may follow after that."""
@@ -164,15 +178,25 @@ class World:
     def restart(self) -> None:
         """The coordinator is killed and started again: what it knew is gone."""
         runs: dict[str, Run] = {}
-        for key, worker in sorted(self.workers.items()):
-            phase = Phase.RUNNING if worker.process else Phase.CLAIMING
-            phase = Phase.OVER if worker.outcome else phase
-            run = Run(key, worker.claim, phase, outcome=worker.outcome)
-            runs[key.task] = run.evolve(
-                marked=phase is Phase.RUNNING, retry_at=0.0 if phase is Phase.CLAIMING else None
-            )
+        for name in {key.task for key in self.workers}:
+            run = self.latest(name)
+            assert run is not None
+            claiming = run.phase is Phase.CLAIMING
+            runs[name] = run.evolve(marked=run.phase is Phase.RUNNING, retry_at=0.0 if claiming else None)
         live = frozenset(name for name, run in runs.items() if run.live)
-        self.state = State(runs=runs, live=live, paused=self.paused, metrics=Metrics(), pruned=TODAY)
+        highest = max(map(number_of, runs), default=0)
+        self.state = State(
+            runs=runs, live=live, highest_id=highest, paused=self.paused, metrics=Metrics(), pruned=TODAY
+        )
+
+    def latest(self, name: str) -> Run | None:
+        """The latest run of a task, as it lies on disk."""
+        key = max((key for key in self.workers if key.task == name), default=None)
+        if key is None:
+            return None
+        worker = self.workers[key]
+        phase = Phase.RUNNING if worker.process else Phase.CLAIMING
+        return Run(key, worker.claim, Phase.OVER if worker.outcome else phase, outcome=worker.outcome)
 
     def end(self, name: str, exit: Exit | None = None, evidence: Evidence | None = None) -> None:
         """The worker of a task ends, by default well and with a commit."""
@@ -183,7 +207,9 @@ class World:
 
     def run(self, name: str) -> Run:
         """The latest run of a task."""
-        return self.state.runs[name]
+        run = self.state.runs.get(name) or self.latest(name)
+        assert run is not None, f"{name} never ran"
+        return run
 
     def mark(self, name: str) -> Status:
         """The mark of a task."""
@@ -270,7 +296,7 @@ class World:
             return Ended(worker.exit, worker.process)
         if worker.process is None:
             return Absent()
-        return Alive(worker.process) if worker.alive else Gone(worker.process)
+        return Alive(worker.process, worker.stall) if worker.alive else Gone(worker.process)
 
     def _check(self) -> None:
         live = [key for key, worker in self.workers.items() if worker.alive]

@@ -63,7 +63,7 @@ def busy() -> Snapshot:
         Task("gh-500", "Small clean-up", priority=5),
         Task("gh-460", "Rotate the logs", Mark(Status.FAILED, "w-4a2b3c")),
         Task("gh-461", "Pick a provider", Mark(Status.BLOCKED), fields={"Reason": "which one?"}),
-        Task("gh-430", "Add a map", COMPLETED),
+        Task("gh-430", "Add a map", COMPLETED, fields={"PR": "https://forge.example/pull/41"}),
         Task("gh-431", "Never mind", Mark(Status.SKIPPED)),
     )
     runs = (
@@ -91,7 +91,7 @@ def busy() -> Snapshot:
         started_at=NOW - 11_520,
         max_workers=3,
         waiting={"gh-481": "waits for gh-480"},
-        notices=("agent codex is not installed",),
+        notices={"agent: codex": "agent codex is not installed"},
         activity={"gh-471": "editing login.ts"},
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from orch.core.model import Mark, OutcomeKind, PullRequest, Run, Status, Task
+from orch.core.model import Mark, Phase, Run, Stall, Status, Task
 from orch.core.tasks_md import Document
 from orch.dashboard.digest import list_failed, list_pulls, list_queue, list_workers, make_digest
-from tests.dashboard.snapshots import COMPLETED, NOW, busy, end, make_run, make_snapshot
+from tests.dashboard.snapshots import COMPLETED, NOW, busy, make_run, make_snapshot
 
 Value = TypeVar("Value")
 
@@ -49,23 +49,19 @@ def test_a_document_and_its_runs_are_gone_through_only_when_they_change() -> Non
 
 
 def test_what_has_changed_is_not_taken_from_before() -> None:
-    first, second = Task("t-1", "One"), Task("t-2", "Two", COMPLETED)
-    pull = PullRequest(1, "u", "b")
-    run = end(make_run("t-2"), OutcomeKind.COMPLETED, pull=pull)
-    known = make_digest(make_snapshot(first, second, runs=(run,)))
-    assert [row.state for row in list_pulls(known, 9)] == ["open"]
+    first = Task("t-1", "One")
+    second = Task("t-2", "Two", COMPLETED, fields={"PR": "https://forge.example/pull/12"})
+    third = Task("t-3", "Three", COMPLETED, fields={"PR": "by hand"})
+    known = make_digest(make_snapshot(first, second, third))
+    assert [(row.number, row.state) for row in list_pulls(known, 9)] == [(12, "open"), (0, "open")]
 
     failed = replace(first, mark=Mark(Status.FAILED))
-    merged = replace(second, fields={"Merged": "today"})
-    known = make_digest(make_snapshot(failed, merged, runs=(run,)), known)
+    merged = replace(second, fields={**second.fields, "Merged": "today"})
+    known = make_digest(make_snapshot(failed, merged), known)
     assert [row.id for row in list_failed(known, 9)] == ["t-1"]
     assert list_queue(known, 9) == ([], 0, 0)
     assert [row.state for row in list_pulls(known, 9)] == ["merged"]
     assert known.open_pulls == 0
-
-    known = make_digest(replace(known.snapshot, runs={}), known)
-    assert list_pulls(known, 9) == []
-    assert [row.id for row in list_failed(known, 9)] == ["t-1"]
 
 
 def test_a_digest_is_the_same_with_and_without_the_one_before() -> None:
@@ -73,3 +69,14 @@ def test_a_digest_is_the_same_with_and_without_the_one_before() -> None:
     assert make_digest(snapshot, make_digest(replace(snapshot, document=None, runs={}))) == make_digest(
         snapshot
     )
+
+
+def test_a_stalled_worker_says_so_and_when_it_is_ended() -> None:
+    snapshot = make_snapshot()
+    run = make_run("t-1").evolve(phase=Phase.RUNNING, stall=Stall(since=NOW - 720, ends_at=NOW + 1080))
+    snapshot = replace(snapshot, runs={"t-1": run}, live=frozenset({"t-1"}), activity={"t-1": "thinking"})
+    (row,) = list_workers(snapshot, NOW)
+    assert (row.phase, row.activity) == ("stalled", "no output and no CPU for 12 min, is ended at 30 min")
+    over = replace(snapshot, runs={"t-1": run.evolve(phase=Phase.INSPECTING)})
+    (row,) = list_workers(over, NOW)
+    assert (row.phase, row.activity) == ("inspecting", "thinking")

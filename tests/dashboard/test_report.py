@@ -103,6 +103,6 @@ def test_odd_bytes_in_a_title_still_give_valid_json() -> None:
     pull = PullRequest(1, "u\udc80", "b")
     run = end(make_run("t-1"), OutcomeKind.COMPLETED, pull=pull)
     snapshot = make_snapshot(Task("t-1", "bad \udcff byte", Mark(Status.COMPLETED)), runs=(run,))
-    text = json.dumps(make_report(replace(snapshot, notices=("\ud800",)), NOW), ensure_ascii=True)
+    text = json.dumps(make_report(replace(snapshot, notices={"": "\ud800"}), NOW), ensure_ascii=True)
     assert "\\ud" not in text
     assert json.loads(text)["tasks"][0]["title"] == "bad \ufffd byte"

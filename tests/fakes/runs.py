@@ -1,6 +1,6 @@
 """A RunStore in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from orch.core.model import Claim, Outcome, Phase, Process, Run, RunKey
@@ -24,9 +24,10 @@ class FakeRunStore(Failing):
         self.outcomes: dict[RunKey, Outcome] = {}
         self.processes: dict[RunKey, Process] = {}
 
-    def load(self) -> Mapping[str, Run]:
+    def load(self, tasks: Collection[str] | None = None) -> Mapping[str, Run]:
         self._enter("load")
-        latest = {key.task: self._run(key) for key in sorted(self.claims)}
+        wanted = sorted(key for key in self.claims if tasks is None or key.task in tasks)
+        latest = {key.task: self._run(key) for key in wanted}
         return {task: _as_told(run, run.outcome) if run.outcome else run for task, run in latest.items()}
 
     def claim(self, run: RunKey, claim: Claim) -> None:

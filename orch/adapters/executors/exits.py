@@ -1,6 +1,7 @@
 """Tells of the end of processes that are not our children, and for which no SIGCHLD comes."""
 
 import contextlib
+import errno
 import os
 import selectors
 import threading
@@ -35,7 +36,7 @@ class ExitWatch:
         """Tell once when this process is over. `name` that is being watched is not watched again.
 
         `lives` says whether the pid still is the process that is meant. Raises OSError where there
-        are no file handles left for the thread.
+        are no file handles left for the thread, or no thread.
         """
         with self._lock:
             if name in self._names:
@@ -48,17 +49,19 @@ class ExitWatch:
                 os.write(self._kick, b"+")
 
     def _start(self) -> None:
-        selector = selectors.DefaultSelector()
-        try:
-            reader, self._kick = os.pipe()
-        except OSError:
-            selector.close()
-            raise
-        os.set_blocking(reader, False)
-        os.set_blocking(self._kick, False)
-        selector.register(reader, selectors.EVENT_READ)
-        threading.Thread(target=self._run, args=(selector,), name="exits", daemon=True).start()
-        self._selector = selector
+        with contextlib.ExitStack() as undo:
+            selector = undo.enter_context(selectors.DefaultSelector())
+            reader, kick = os.pipe()
+            for end in (reader, kick):
+                undo.callback(os.close, end)
+                os.set_blocking(end, False)
+            selector.register(reader, selectors.EVENT_READ)
+            try:
+                threading.Thread(target=self._run, args=(selector,), name="exits", daemon=True).start()
+            except RuntimeError as error:  # that is how Python says it
+                raise BlockingIOError(errno.EAGAIN, "no thread to be had") from error
+            undo.pop_all()
+        self._selector, self._kick = selector, kick
 
     def _run(self, selector: selectors.BaseSelector) -> None:
         polled: list[_Watched] = []

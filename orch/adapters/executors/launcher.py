@@ -20,7 +20,6 @@ is one launcher for each worker: see processes.py.
 # ruff: noqa: PTH100, SIM105
 
 import os
-import resource
 import sys
 import time
 
@@ -31,19 +30,13 @@ if not __package__:  # run as a script: only our own package is added, behind th
 from orch.adapters.executors import processes, run_files
 from orch.adapters.executors.limits import Limits
 from orch.adapters.executors.orders import Orders
-from orch.adapters.executors.worker import Signals, Worker
+from orch.adapters.executors.worker import Signals, Worker, supervise
 
 TAKEN = 73
 """Exit status: run.json was there, nothing was started (EX_CANTCREAT of sysexits.h)."""
 
 FAILED = 74
 """Exit status: run.json could not be written, nothing was started (EX_IOERR)."""
-
-LEFTOVER_GRACE_SECONDS = 1.0
-"""What an agent left running when it ended gets this long between SIGTERM and SIGKILL at most."""
-
-MESSAGE_LENGTH = 500
-"""Characters of the message in exit.json: it has to fit into the space that is kept for the file."""
 
 
 def main() -> int:
@@ -70,56 +63,59 @@ def main() -> int:
         run_files.complain(f"cannot write {directory}/run.json: {error.strerror}")
         return FAILED
     _announce()
-    worker = Worker(orders, run_id, signals)
-    exit = _supervise(worker, orders, record)
+    worker = Worker(run_id, signals)
+
+    def start() -> None:
+        _start(worker, orders)
+        try:
+            run_files.replace(f"{directory}/run.json", {**record, "agent_pid": worker.pid})
+        except OSError as error:  # a convenience for people only
+            run_files.complain(f"cannot add the agent's pid to run.json: {error.strerror}")
+
+    exit = supervise(worker, _limits(orders), start, grace=orders.grace, output=orders.output)
     run_files.write_exit(f"{directory}/exit.json", reserved, exit, signals.wait)
     code, number = exit["code"], exit["signal"]
     return code if isinstance(code, int) else 128 + number if isinstance(number, int) else 1
 
 
-def _supervise(worker: Worker, orders: Orders, record: "dict[str, object]") -> "dict[str, object]":
-    """From the start of the agent to the end of its last process; gives what exit.json says."""
-    now = time.monotonic()
-    files = (f"{orders.directory}/stdout.jsonl", f"{orders.directory}/stderr.log")
-    limits = Limits(
+def _limits(orders: Orders) -> Limits:
+    return Limits(
         timeout=orders.timeout,
         stall=orders.stall,
         memory=orders.memory,
         output=orders.output,
-        files=files,
+        files=(f"{orders.directory}/stdout.jsonl", f"{orders.directory}/stderr.log"),
+        sign=f"{orders.directory}/stall.json",
         root=os.getpid(),
-        now=now,
+        now=time.monotonic(),
     )
+
+
+def _start(worker: Worker, orders: Orders) -> None:
+    """Start the agent in its worktree, its prompt on standard input. Raises OSError with a message."""
+    environment = dict(os.environb)
+    environment.pop(b"LC_CTYPE", None)
+    if orders.locale is not None:
+        environment[b"LC_CTYPE"] = os.fsencode(orders.locale)
+    files: list[int] = []
     try:
-        worker.start()
+        for name, flags in (
+            ("prompt.md", os.O_RDONLY),
+            ("stdout.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+            ("stderr.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT),
+        ):
+            path = f"{orders.directory}/{name}"
+            files.append(os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        os.chdir(orders.worktree)
+        worker.spawn(orders.argv, environment, files)
     except OSError as error:
-        reason, message = "spawn", str(error)
-    else:
-        try:
-            run_files.replace(f"{orders.directory}/run.json", {**record, "agent_pid": worker.pid})
-        except OSError as error:  # a convenience for people only
-            run_files.complain(f"cannot add the agent's pid to run.json: {error.strerror}")
-        reason, message = worker.watch(limits)
-        grace = min(orders.grace, LEFTOVER_GRACE_SECONDS) if reason == "exited" else orders.grace
-        message = "; ".join(filter(None, (message, worker.end(grace))))
-        worker.reap()
-    if reason == "output":
-        for path in files:
-            run_files.cut(path, orders.output)
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # In kilobytes on Linux, in bytes on macOS; of the largest single process.
-    largest = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    status = worker.status
-    return {
-        "version": run_files.VERSION,
-        "reason": reason,
-        "code": os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None,
-        "signal": os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
-        "ended_at": time.time(),
-        "cpu_seconds": round(used.ru_utime + used.ru_stime, 3),
-        "peak_rss_bytes": max(limits.peak_bytes, largest if worker.pid else 0),
-        "message": message[:MESSAGE_LENGTH],
-    }
+        if error.filename is not None:
+            raise OSError(f"cannot open {error.filename}: {error.strerror}") from error
+        raise
+    finally:
+        for file in files:
+            os.close(file)
+        os.chdir("/")
 
 
 def _describe(orders: Orders) -> "dict[str, object]":

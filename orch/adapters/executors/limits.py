@@ -9,6 +9,7 @@ A limit of 0 means none. Standard library only, see processes.py.
 import os
 
 from orch.adapters.executors import processes
+from orch.adapters.executors.stall import Stall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 """Between two looks at memory and output: one look takes half a millisecond for ten processes."""
-
-STALL_LOOK_SECONDS = 5.0
-"""Over which CPU time is measured; shorter where the limit itself is short."""
-
-IDLE_SHARE = 0.01
-"""A tree that takes less than this share of one CPU does nothing: event loops and timers tick on
-while an agent hangs."""
 
 MEGABYTE = 1024 * 1024
 
@@ -39,28 +33,26 @@ class Limits:
         output: int,
         files: "Sequence[str]",
         root: int,
+        sign: str = "",
         now: float,
     ) -> None:
         """`timeout` and `stall` in seconds, `memory` and `output` in bytes.
 
-        `files` is what the agent prints to, `root` the process whose descendants count. `now` is
-        seconds on the monotonic clock here and below: sleep of the machine does not count.
+        `files` is what the agent prints to, `root` the process whose descendants count, `sign` where
+        `Stall` warns. `now` is seconds on the monotonic clock here and below: sleep of the machine does
+        not count.
         """
+        self.files = files
         self.peak_bytes = 0
         """Most memory of the tree that was seen, 0 where nothing had to be looked at."""
-        self._timeout, self._stall, self._memory, self._output = timeout, stall, memory, output
-        self._files = files
+        self._timeout, self._memory, self._output = timeout, memory, output
+        self._stall = Stall(stall, sign, now) if stall else None
         self._root = root
         self._started = now
         self._looked_at = now
-        self._moved_at = now
-        self._measured_at = now
-        self._cpu_seconds = 0.0
-        self._printed_bytes = 0
         intervals = [LOOK_SECONDS] if memory or output else []
-        if stall:
-            self._stall_look = min(STALL_LOOK_SECONDS, stall / 4)
-            intervals.append(self._stall_look)
+        if self._stall:
+            intervals.append(self._stall.interval)
         self._interval = min(intervals, default=0.0)
 
     def seconds_left(self, now: float) -> "float | None":
@@ -82,16 +74,21 @@ class Limits:
         if not self._interval or now - self._looked_at < self._interval:
             return None
         self._looked_at = now
-        printed = sum(map(_size, self._files))
+        printed = sum(map(_size, self.files))
         if self._output and printed > self._output:
             return "output", f"printed more than its limit of {self._output // MEGABYTE} MB"
         tree = processes.descendants(self._root) if self._memory or self._stall else []
         if self._memory and (used := self._used_bytes(tree)) > self._memory:
             used, limit = used // MEGABYTE, self._memory // MEGABYTE
             return "memory", f"used {used} MB of memory, over its limit of {limit} MB"
-        if self._stall and self._is_stalled(tree, printed, now):
-            return "stalled", f"no output and no CPU time for {self._stall:g} s"
+        if self._stall and (why := self._stall.look(tree, printed, now)):
+            return "stalled", why
         return None
+
+    def clear(self) -> None:
+        """The process is over: nothing is to be said of it any more."""
+        if self._stall:
+            self._stall.clear()
 
     def _used_bytes(self, tree: "list[processes.Stat]") -> int:
         """The memory of the tree.
@@ -106,19 +103,6 @@ class Limits:
             used = sum(stat.rss_bytes if pss is None else pss for stat, pss in exact)
         self.peak_bytes = max(self.peak_bytes, used)
         return used
-
-    def _is_stalled(self, tree: "list[processes.Stat]", printed: int, now: float) -> bool:
-        if printed != self._printed_bytes:
-            self._printed_bytes = printed
-            self._moved_at = now
-        elapsed = now - self._measured_at
-        if elapsed >= self._stall_look:
-            cpu_seconds = sum(stat.cpu_seconds for stat in tree)
-            if cpu_seconds - self._cpu_seconds > elapsed * IDLE_SHARE:
-                self._moved_at = now
-            self._cpu_seconds = cpu_seconds
-            self._measured_at = now
-        return now - self._moved_at >= self._stall
 
 
 def _size(path: str) -> int:

@@ -17,10 +17,10 @@ from orch.adapters.executors.limits import MEGABYTE
 from orch.adapters.executors.orders import Orders
 from orch.adapters.executors.verify import STOPPED, Verification, VerifyCommand
 from orch.adapters.store import atomic, records
-from orch.core.model import Claim, EndReason, Exit, Process, RunKey
+from orch.core.model import Claim, EndReason, Exit, Process, RunKey, Stall
 from orch.core.names import is_task_id
 from orch.core.state import Absent, Alive, Ended, Gone, Probe
-from orch.errors import PermanentError, TransientError
+from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Check, Command
 
 RESTART_FILES = ("run.json", "stdout.jsonl", "stderr.log")
@@ -97,7 +97,7 @@ class LocalExecutor:
         if self._child(run) is not None or os.path.lexists(directory / "run.json"):
             return
         if run.attempt > 1:
-            # Where orch was killed in between, what verified the attempt before may still be at work.
+            # Where orch was killed in between, what verified the attempt before may not be over yet.
             self.sweep(RunKey(run.task, run.attempt - 1))
         orders = self._orders(run, command, directory, worktree)
         environment = self._environment(run, command)
@@ -128,6 +128,9 @@ class LocalExecutor:
             known = self._known.get(run)
             if known is not None:
                 if self._lives(run, known.process):
+                    stall = _stall(directory)
+                    if stall != known.stall:
+                        known = self._known[run] = Alive(known.process, stall)
                     return known
                 self._known.pop(run, None)
             return self._read(run, directory, known.process if known else _NOBODY)
@@ -177,8 +180,8 @@ class LocalExecutor:
     def check(self, run: RunKey, worktree: Path) -> Check:
         """Run the verify command in the worktree; verify.log gets what it prints.
 
-        It is ok where none is configured, and fails where the run was told to end. Raises TransientError
-        where it cannot be started.
+        It is ok where none is configured, and fails where the run was told to end. It ends with this
+        process. Raises TransientError where it cannot be started or was ended from outside.
         """
         directory = self._directory(run)
         if self.verify is None:
@@ -188,16 +191,16 @@ class LocalExecutor:
             worktree=worktree,
             log=directory / "verify.log",
             run_id=self.run_id(run),
-            max_log_bytes=self.limits.max_log_mb * MEGABYTE,
-            end=lambda: self.sweep(run),
+            grace=self.limits.grace_seconds,
+            max_log_mb=self.limits.max_log_mb,
         )
         with self._lock:
             if run in self._told_to_end:
                 return STOPPED
             self._checks[run] = verification
         try:
-            # A coordinator that was killed may have left the verify command of this very run at work:
-            # two must not be in one worktree, and nobody enforces the time limit of that one.
+            # That of a coordinator that was killed may not be over yet, and two must not be in one
+            # worktree.
             self.sweep(run)
             return verification.run()
         finally:
@@ -259,7 +262,7 @@ class LocalExecutor:
         if process.pid == 0:  # the coordinator's own fence
             return Ended(Exit(EndReason.STOPPED, ended_at=process.started_at, message="it was never started"))
         if self._lives(run, process):
-            alive = Alive(process)
+            alive = Alive(process, _stall(directory))
             with contextlib.suppress(OSError):  # no file handles to be told with: the next probe tries
                 self._exits.watch(f"the worker of {run} ended", process.pid, lambda: portable.lives(process))
                 if process.agent_pid:  # else run.json is about to be replaced
@@ -324,6 +327,14 @@ def _record(path: Path, kind: type[_Record]) -> _Record | None:
         return records.read(path, kind)
     except records.DamagedError as error:
         raise TransientError(error.message, hint=error.hint) from error
+
+
+def _stall(directory: Path) -> Stall | None:
+    """What the launcher says of a worker that does nothing. It is a warning: what is wrong with it is not."""
+    try:
+        return records.read(directory / "stall.json", Stall)
+    except OrchError:
+        return None
 
 
 def _last_sign(directory: Path) -> float:

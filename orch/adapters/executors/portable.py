@@ -41,8 +41,10 @@ def lives(process: Process) -> bool:
         return False
 
 
-def sweep(run_id: str, grace: float, *, proc: bool = processes.HAS_PROC) -> tuple[int, ...]:
-    """End every process whose environment says ORCH_RUN_ID=`run_id`; gives the pids that are left.
+def sweep(
+    value: str, grace: float, *, name: str = processes.MARK, proc: bool = processes.HAS_PROC
+) -> tuple[int, ...]:
+    """End every process whose environment says `name`=`value` (ORCH_RUN_ID); gives the pids that are left.
 
     This process and those that it comes from are not among them. Takes at most `grace` and
     KILL_SECONDS. Raises OSError where it cannot look.
@@ -50,7 +52,7 @@ def sweep(run_id: str, grace: float, *, proc: bool = processes.HAS_PROC) -> tupl
     line = processes.ancestors(os.getpid()) if proc else frozenset[int]()
 
     def look() -> "Sequence[processes.Member]":
-        return processes.marked(run_id, without=line) if proc else _marked(run_id)
+        return processes.marked(value, without=line, name=name) if proc else _marked(name, value)
 
     def find() -> "Sequence[processes.Member]":
         found = look()
@@ -79,12 +81,12 @@ class _Member:
         return True
 
 
-def _marked(run_id: str) -> list[_Member]:
+def _marked(name: str, value: str) -> list[_Member]:
     me = psutil.Process()
     line = {me.pid, *(parent.pid for parent in me.parents())}
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid not in line and process.environ().get(processes.MARK) == run_id:
+            if process.pid not in line and process.environ().get(name) == value:
                 found.append(_Member(process))
     return found

@@ -134,12 +134,12 @@ def descendants(root: int) -> "list[Stat]":
     return found
 
 
-def marked(run_id: str, without: "Collection[int]" = ()) -> "list[Stat]":
-    """Processes whose environment says ORCH_RUN_ID=`run_id`, except the pids `without`.
+def marked(value: str, without: "Collection[int]" = (), *, name: str = MARK) -> "list[Stat]":
+    """Processes whose environment says `name`=`value` (ORCH_RUN_ID), except the pids `without`.
 
     A process that belongs to someone else cannot be read and is not one of ours.
     """
-    mark = f"\0{MARK}={run_id}\0".encode()
+    mark = b"\0" + os.fsencode(f"{name}={value}") + b"\0"
     found = []
     for pid in pids():
         if pid in without or not _is_marked(pid, mark):

@@ -21,7 +21,7 @@ RESERVED_BYTES = 4096
 """Kept free for exit.json from the start on, so that an agent that fills the disk can be told of."""
 
 WRITE_TRIES = 60
-"""exit.json is tried this often, a second apart, while the disk is full."""
+"""So often exit.json is tried, a second apart, while its folder is away."""
 
 
 _ESCAPES = {code: f"\\u{code:04x}" for code in (*range(32), ord('"'), ord("\\"), 127)}
@@ -70,15 +70,21 @@ def write_exit(
 ) -> bool:
     """Write exit.json into the space that was kept for it; says whether it is there.
 
-    While it cannot be written, it is tried again after each `pause` of a second, for a minute.
+    While the disk takes nothing, it is tried again after each `pause` of a second, for as long as it
+    takes: nobody else knows how the agent ended. A folder that is gone is given up after a minute.
     """
-    for _ in range(WRITE_TRIES):
+    said: str | None = ""
+    left = WRITE_TRIES
+    while left:
         try:
             write(reserved, _encode(record))
             os.replace(reserved, path)
             _sync_folder(path)
         except OSError as error:
-            complain(f"cannot write {path}: {error.strerror}")
+            left -= error.errno in (errno.ENOENT, errno.ENOTDIR)
+            if error.strerror != said:  # the log must not grow with each try
+                said = error.strerror
+                complain(f"cannot write {path}: {said}")
             pause(1.0)
         else:
             return True

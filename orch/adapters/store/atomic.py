@@ -21,12 +21,12 @@ LEFTOVER_SECONDS = 3600.0
 _HINTS = {
     errno.ENOSPC: "free some disk space",
     errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
+    errno.EROFS: "make the file system writable again",
     errno.EACCES: "check the owner and the permissions",
     errno.EPERM: "check the owner and the permissions, and whether the file system has hard links",
     errno.EOPNOTSUPP: "the file system has no hard links, which orch needs",
-    errno.EMFILE: "too many open files: raise `ulimit -n`",
-    errno.ENFILE: "too many open files on this machine",
+    errno.EMFILE: "raise `ulimit -n`",
+    errno.ENFILE: "end something else on this machine",
 }
 
 

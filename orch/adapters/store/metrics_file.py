@@ -42,8 +42,20 @@ class _Kept(msgspec.Struct, frozen=True):
     worktree_errors: int = 0
     github_api_errors: int = 0
     attempts: int = 0
+    capacity: int | None = None
     history: tuple[Event, ...] = ()
     samples: _Samples = _Samples()
+
+
+class _Coordinator(msgspec.Struct, frozen=True):
+    pid: int = 0
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """The part of the file that `orch status` cannot find out by itself."""
+
+    coordinator: _Coordinator = _Coordinator()
+    notices_about: Mapping[str, str] = {}
 
 
 class MetricsFile:
@@ -72,6 +84,17 @@ class MetricsFile:
             return None
         fields = {name: getattr(kept, name) for name in _Kept.__struct_fields__ if name != "samples"}
         return Metrics(**fields, **msgspec.structs.asdict(kept.samples))
+
+    def notices(self, pid: int) -> Mapping[str, str]:
+        """What the coordinator with this pid last had to say, by what it is about.
+
+        Raises TransientError where the file cannot be read, PermanentError for one of a newer orch.
+        """
+        try:
+            told = records.read(self._path, _Told)
+        except records.DamagedError:
+            return {}  # `read` warns of it.
+        return told.notices_about if told and told.coordinator.pid == pid else {}
 
     def write(self, snapshot: Snapshot) -> None:
         """Write what the snapshot says, if anything but the time changed or 5 seconds passed.
@@ -109,11 +132,13 @@ class MetricsFile:
             "worktree_errors": metrics.worktree_errors,
             "github_api_errors": metrics.github_api_errors,
             "attempts": metrics.attempts,
+            "capacity": metrics.capacity,
             "success_rate": round(sum(recent) / len(recent), 3) if recent else None,
             "durations": _summary(metrics.durations),
             "queue_waits": _summary(metrics.queue_waits),
             "workers": [_worker(snapshot.runs[task]) for task in sorted(snapshot.live)],
-            "notices": list(snapshot.notices[:SHOWN]),
+            "notices": list(islice(snapshot.notices.values(), SHOWN)),
+            "notices_about": dict(islice(snapshot.notices.items(), SHOWN)),
             "waiting": dict(islice(snapshot.waiting.items(), SHOWN)),
             "samples": {
                 "durations": metrics.durations,

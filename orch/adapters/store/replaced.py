@@ -4,13 +4,17 @@ An editor that saves in place opens the file, empties it and writes. If orch swa
 what was typed goes into the version that was swapped out. So that version is kept for a moment beside
 a copy of what it held (its base), and what is typed into it is merged into tasks.md.
 
+An editor may also read the file, and save it over what orch wrote since, unaware. So the bases tell as well
+what could be read lately, and the newest version of tasks.md that is known to be right is kept beside them.
+
 Everything here is done under the lock of tasks.md. Every step leaves files whose names say what they
 are, so a kill at any moment is repaired by the next `sweep`:
 
     .tasks.md.orch-part-<token>         being written; worth nothing
     .tasks.md.orch-<stem>               about to be swapped in, or just swapped out
     .orch/replaced/<stem>.old           swapped out, and watched
-    .orch/replaced/<stem>.base          what it held then
+    .orch/replaced/<stem>.base          what it held then; as old as the swap
+    .orch/replaced/newest               what tasks.md should be, as long as there is any base
 
 where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
 """
@@ -34,12 +38,13 @@ QUIET_SECONDS = 1.0
 file is written in several steps, and the design gives a half-typed line the same second."""
 
 WATCH_SECONDS = 3.0
-"""A replaced version is forgotten after this long: between opening a file and writing to it editors
-take milliseconds."""
+"""A replaced version is forgotten after this long: between opening a file, or reading it, and writing
+editors take milliseconds."""
 
 _STEM = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}")
 _PART = re.compile(r"part-[0-9a-f]{16}")
 _NOTHING = "0" * 16
+_NEWEST = "newest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,8 @@ class Replaced:
         _discard(staged.path, self._base(staged.stem))
 
     def retire(self, staged: Staged) -> None:
-        """Watch what was swapped out: it lies where the new version was staged."""
+        """Watch what was swapped out just now: it lies where the new version was staged."""
+        os.utime(self._base(staged.stem))
         self._keep(staged.path, staged.stem)
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
@@ -111,6 +117,49 @@ class Replaced:
             _write(self._base(fresh), base, like=None)
         self._keep(path, fresh)
         _discard(self._base(stem))
+
+    # --- what could be read lately -----------------------------------------------------------------------
+
+    def newest(self) -> str | None:
+        """What tasks.md should be, None once nothing is watched any more. Needs no lock."""
+        try:
+            return _text(self._folder / _NEWEST)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remember(self, text: str) -> None:
+        """Note what tasks.md should be, if any other version could be read lately."""
+        if self.newest() == text or next(self._folder.glob("*.base"), None) is None:
+            return
+        part = self._folder / f"{_NEWEST}.part"
+        try:
+            part.write_bytes(text.encode("utf-8", "surrogateescape"))
+            part.replace(self._folder / _NEWEST)
+        except OSError:
+            # tasks.md is right without it; but what was right before it must not come back.
+            _discard(part, self._folder / _NEWEST)
+
+    def shown(self, saved: float) -> Iterator[tuple[float, str]]:
+        """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
+
+        Each comes with the seconds from when it was replaced until then.
+        """
+        for path, age in self._bases(saved):
+            with contextlib.suppress(FileNotFoundError):
+                yield age, _text(path)
+
+    def prolong(self, saved: float) -> None:
+        """Take those versions for replaced just now: what was made from one is still in the file."""
+        for path, _ in self._bases(saved):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(path)
+
+    def _bases(self, saved: float) -> Iterator[tuple[Path, float]]:
+        for path in self._folder.glob("*.base"):
+            with contextlib.suppress(FileNotFoundError):
+                age = saved - path.stat().st_mtime
+                if age < WATCH_SECONDS:
+                    yield path, age
 
     # --- watching ----------------------------------------------------------------------------------------
 
@@ -133,7 +182,7 @@ class Replaced:
                 edit = self._examine(path, stem)
                 if edit:
                     edits.append(edit)
-        self._drop_lonely_bases({stem for _, stem in watched})
+        self._drop_lonely_bases({stem for path, stem in watched if path.exists()})
         return edits
 
     def _examine(self, path: Path, stem: str) -> LateEdit | None:
@@ -172,7 +221,7 @@ class Replaced:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 stem = entry.name.removesuffix(".base")
-                if stem != entry.name and stem not in stems:
+                if (stem != entry.name and stem not in stems) or (entry.name == _NEWEST and not stems):
                     _discard(Path(entry.path))
 
     # --- repairing ---------------------------------------------------------------------------------------
@@ -231,6 +280,10 @@ def _prefix(target: Path) -> str:
 
 def _stem(base: bytes, data: bytes) -> str:
     return f"{_digest(base)}-{_digest(data) if data else _NOTHING}-{secrets.token_hex(8)}"
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _digest(data: bytes) -> str:

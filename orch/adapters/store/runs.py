@@ -43,14 +43,14 @@ class RunDirectories:
         self._root = root
         self._warn = warn
 
-    def load(self) -> Mapping[str, Run]:
-        """The latest run of every task, with the phase that its files mean.
+    def load(self, tasks: Collection[str] | None = None) -> Mapping[str, Run]:
+        """The latest run of each of these tasks, or of every task, with the phase that its files mean.
 
         A run that is OVER has the claim that its outcome tells (branch, agent and times). Raises
         TransientError where the disk cannot be read, PermanentError for files of a newer orch.
         """
         runs: dict[str, Run] = {}
-        for task in self._subfolders(self._root):
+        for task in self._subfolders(self._root) if tasks is None else tasks:
             if is_task_id(task):
                 latest = next(self._claimed(task), None)
                 if latest is not None:

@@ -6,17 +6,17 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
-from orch.adapters.store.overlaid import OverlaidVersions
-from orch.adapters.store.replaced import LateEdit, Replaced
-from orch.core import tasks_md
+from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
+from orch.core import names, tasks_md
 from orch.core.actions import AddTask, Change
+from orch.core.model import Task
 from orch.core.tasks_md import Document
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Reading
@@ -27,6 +27,13 @@ is done under the lock takes milliseconds."""
 
 SAVING_SECONDS = 0.5
 """How long a file that is away or empty is taken for one that is just being saved."""
+
+UNDO_SECONDS = 0.15
+"""A save that takes back all that orch wrote in this time is by somebody who had not seen it; later it is
+a person's wish. `add` tells nobody before it is over. People take seconds, and programs begin afterwards."""
+
+STILL_SECONDS = 0.02
+"""A version that lacks something and is as young as this may be half-written. It is looked at again."""
 
 _COARSE_SECONDS = 2.0
 """The coarsest clock of a file system (FAT): a version of this age has a stamp of its own."""
@@ -39,6 +46,10 @@ LOOK_AGAIN_SECONDS = 0.02
 
 _PAUSE_SECONDS = 0.005
 """Between two looks at a lock or a file that another process is about to leave."""
+
+
+_Choice = Callable[[Document], Sequence[Change]]
+"""The changes that are to be made to what is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,16 @@ class _Found:
     data: bytes
     status: os.stat_result
     document: Document
+
+    @property
+    def changed(self) -> float:
+        """When it was saved; seconds since the epoch. A file that is moved in may be older than that."""
+        return max(self.status.st_mtime, self.status.st_ctime)
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was saved."""
+        return time.time() - self.changed
 
 
 class TaskFile:
@@ -93,7 +114,6 @@ class TaskFile:
         """Whether it was looked what a kill had left."""
         self._swept = 0.0
         """When replaced versions were last looked after; seconds since the epoch."""
-        self._overlaid = OverlaidVersions()
         self._known: _Known | None = None
         self._looked: float | None = None
 
@@ -103,13 +123,14 @@ class TaskFile:
         """The file as it is, None where it could not be looked at (missing, unreadable, no file).
 
         While somebody changes it, the version before. Merges on the way what was typed into a version
-        that had just been replaced.
+        that had just been replaced, and what a version lacks that was made from one.
         """
         # Where there is no lock nothing was ever changed, and a mere look makes no folder.
         if self._lock_path.exists() and self._must_sweep():
             # Reading goes on without it; `apply` says what is wrong.
             with contextlib.suppress(OrchError), self._lock_at_once.hold():
                 self._merge_late_edits()
+        before = self._known, self._looked
         with self._at_rest() as resting:
             if resting:
                 try:
@@ -117,6 +138,8 @@ class TaskFile:
                 except OSError:
                     self._looked = self._now()
                     return None
+        if resting and self._is_doubtful() and not self._clear_doubts():
+            self._known, self._looked = before if before[0] else (self._known, self._looked)
         known, looked = self._known, self._looked
         # Where it could not be looked at now, its age is what it was at the last look.
         if known is None or looked is None:
@@ -159,6 +182,22 @@ class TaskFile:
             yield resting
         finally:
             os.close(descriptor)
+
+    def _is_doubtful(self) -> bool:
+        """Whether somebody has saved a version that may lack what orch had written."""
+        newest = self._replaced.newest()
+        return newest is not None and self._known is not None and self._known.document.text != newest
+
+    def _clear_doubts(self) -> bool:
+        """Bring into the file what it lacks. Says whether what is known now can be relied on."""
+        try:
+            with self._lock_at_once.hold():
+                self._rewrite(_nothing, ())
+        except OrchError:
+            # Another orch is at work on it. Or it cannot be written, and after a while it counts as it is.
+            known, looked = self._known, self._looked
+            return known is None or looked is None or looked - known.since > WATCH_SECONDS
+        return True
 
     def _look(self) -> None:
         """Bring what is known up to date. Raises OSError where the file cannot be read."""
@@ -203,7 +242,37 @@ class TaskFile:
         can never be replaced; it is then whole, old or new.
         """
         with self._lock.hold():
-            return self._rewrite(changes, self._sweep() if self._must_sweep() else ())
+            return self._change(lambda _: changes)
+
+    def add(self, wish: Task, used: Iterable[str]) -> str:
+        """Add a pending task under the next free id, and give that. `used` are ids beside those in the file.
+
+        It is chosen under the lock: no other orch takes the same. Comes back once nobody can save the
+        file any more who had read it before, in milliseconds, and knew nothing of the task. Raises as
+        `apply` does.
+        """
+        taken = list(used)
+        deadline = time.monotonic() + self._patience
+        while time.monotonic() < deadline:
+            task = wish
+
+            def name(document: Document) -> Sequence[Change]:
+                nonlocal task
+                task = wish.evolve(id=names.next_id((*document.tasks, *taken)))
+                return [AddTask(task)]
+
+            with self._lock.hold():
+                self._change(name)
+            time.sleep(UNDO_SECONDS)
+            found = self.apply([AddTask(task)]).tasks.get(task.id)
+            if found is not None and tasks_md.is_same_task(task, found):
+                return task.id
+            taken.append(task.id)  # A person has typed that very id for something else.
+        raise TransientError(f"{self._path} takes no new task", hint="`orch status` says what is wrong in it")
+
+    def _change(self, choose: _Choice) -> Document:
+        """Make the changes that are chosen for what is found, under the lock."""
+        return self._rewrite(choose, self._sweep() if self._must_sweep() else ())
 
     def _must_sweep(self) -> bool:
         """Whether it is time to look after replaced versions."""
@@ -211,9 +280,14 @@ class TaskFile:
         if self._repaired and abs(now - self._swept) < PACE_SECONDS:
             return False
         self._swept = now
-        return not self._repaired or bool(self._overlaid) or self._replaced.wait() == 0.0
+        return not self._repaired or self._replaced.wait() == 0.0
 
     def _sweep(self) -> list[LateEdit]:
+        # First what the file lacks: the sweep may forget what it was made from.
+        with contextlib.suppress(OSError):
+            self._find()
+            if self._is_doubtful():
+                self._rewrite(_nothing, ())
         try:
             edits = self._replaced.sweep(self._target())
         except OSError as error:
@@ -224,39 +298,55 @@ class TaskFile:
     def _merge_late_edits(self) -> None:
         """Bring what was typed into replaced versions into the file, under the lock."""
         edits = self._sweep()
-        if edits or self._overlaid:
-            self._rewrite((), edits)
+        if edits:
+            self._rewrite(_nothing, edits)
 
-    def _rewrite(self, changes: Sequence[Change], edits: Sequence[LateEdit]) -> Document:
+    def _rewrite(self, choose: _Choice, edits: Sequence[LateEdit]) -> Document:
         """Make the changes and merge the edits, under the lock."""
         deadline = time.monotonic() + self._patience
+        waited = False
         try:
             while time.monotonic() < deadline:
                 target = self._target()
                 found = self._find_whole()
                 if found is None:
-                    self._make(target, changes)
+                    self._make(target, choose(Document("")))
                     continue
-                merged = self._merge(found.document, edits)
-                wanted = tasks_md.apply(merged, changes)
+                merged = self._merge(found, edits)
+                if merged is not found.document and not waited and found.age < STILL_SECONDS:
+                    waited = True
+                    time.sleep(STILL_SECONDS)
+                    continue
+                wanted = tasks_md.apply(merged, choose(merged))
                 by_person = merged is not found.document
                 if wanted is found.document or self._swap(target, found, wanted, by_person=by_person):
-                    if by_person:
-                        self._overlaid.add(found.document.text, wanted.text)
-                    self._overlaid.advance(wanted.text)
+                    self._replaced.remember(wanted.text)
                     for edit in edits:
                         self._replaced.accept(edit)
                     return wanted
+                if by_person:
+                    self._replaced.prolong(found.changed)
         except OSError as error:
             raise self._failure(error) from error
         raise TransientError(f"{self._path} is being saved all the time", retry_after=1.0)
 
-    def _merge(self, document: Document, edits: Sequence[LateEdit]) -> Document:
-        """The document with everything that people typed elsewhere or over a version that lacked it."""
-        text = self._overlaid.restore(document.text)
+    def _merge(self, found: _Found, edits: Sequence[LateEdit]) -> Document:
+        """What was found, with everything that it lacks and that people typed elsewhere."""
+        document = found.document
+        text = self._restore(found)
         for edit in edits:
             text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
         return document if text == document.text else tasks_md.parse(text)
+
+    def _restore(self, found: _Found) -> str:
+        """The text with what it lacks because it was made from a version that was replaced meanwhile."""
+        text, newest = found.document.text, self._replaced.newest()
+        if newest is None or newest == text:
+            return text
+        origin = tasks_md.find_origin(self._replaced.shown(found.changed), newest, text)
+        if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
+            return text  # It lacks nothing, or a person took back just what orch had written.
+        return tasks_md.restore(origin.text, newest, found.document)
 
     def _find_whole(self) -> _Found | None:
         """The file, None where it is missing. One that is just being saved is waited for."""
@@ -315,7 +405,6 @@ class TaskFile:
             if isinstance(error, FileNotFoundError):
                 return False
             raise
-        self._overlaid.add(wanted.text, _text(swapped_out))
         self._replaced.retire_ours(staged, data)
         return False
 
@@ -339,6 +428,10 @@ def _share(descriptor: int) -> bool:
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+def _nothing(_: Document) -> Sequence[Change]:
+    return ()
 
 
 def _text(data: bytes) -> str:

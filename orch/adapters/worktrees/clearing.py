@@ -64,7 +64,7 @@ class Clearing:
             ref = saved.ref
             aside = foreign or bool(saved.left_out) or not is_usable(place)
             signs.archive(tree, into)
-            self._tear_down(run, place, tree)
+            self._tear_down(run, place, tree, lock)
         else:
             ref = keep_commits(self._common, run, keep, hold=[lock])
         if aside:
@@ -77,13 +77,13 @@ class Clearing:
                 entry.discard()
         return ref
 
-    def _tear_down(self, run: RunKey, place: Registration, tree: Path) -> None:
+    def _tear_down(self, run: RunKey, place: Registration, tree: Path, lock: int) -> None:
         marker = place.marker()
         if marker is None:
             return
         try:
             last = RunKey(run.task, marker.attempt)
-            self._hooks.run("teardown", last, marker.branch, tree, self._runs)
+            self._hooks.run("teardown", last, marker.branch, tree, self._runs, hold=[lock])
         except OrchError as error:
             self._warn(f"{run.task}: {error}")
 

@@ -1,25 +1,21 @@
 """The person's own commands for a new worktree, and for one that goes."""
 
-import contextlib
-import os
-import signal
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from orch.adapters import tails
+from orch.adapters.executors import portable
+from orch.adapters.executors.guarding import Command, Guarded
 from orch.adapters.store import atomic
-from orch.core.model import RunKey
-from orch.errors import PermanentError
+from orch.core.model import EndReason, RunKey
+from orch.errors import PermanentError, TransientError
 
 GRACE_SECONDS = 2.0
 """Between SIGTERM and SIGKILL for a hook that is over its time."""
 
 MARK = "ORCH_HOOK_TREE"
-"""In a hook's environment: by it the hooks of an orch that was killed are found."""
+"""In a hook's environment: by it all that it started is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +36,13 @@ class Hooks:
     """Dependencies may have to be fetched."""
     teardown_seconds: float = 60.0
 
-    def run(self, name: str, run: RunKey, branch: str, tree: Path, runs: Path) -> None:
+    def run(
+        self, name: str, run: RunKey, branch: str, tree: Path, runs: Path, *, hold: Sequence[int] = ()
+    ) -> None:
         """Run `setup` or `teardown` in a worktree, if there is such a command.
 
-        What it prints goes to NAME.log in the run directory, which lies in `runs`. Raises as `execute`.
+        What it prints goes to NAME.log in the run directory, which lies in `runs`; `hold` are descriptors
+        of locks, see `git.run`. Raises as `execute`.
         """
         command, seconds = {
             "setup": (self.setup, self.setup_seconds),
@@ -52,64 +51,67 @@ class Hooks:
         if not command:
             return
         env = {"ORCH_TASK_ID": run.task, "ORCH_ATTEMPT": str(run.attempt), "ORCH_BRANCH": branch}
-        # An orch that was killed may have left this hook at work here, or the other one.
+        # Where a guard was killed too, its hook may still be at work here.
         end_leftovers(tree)
         folder = runs / run.task / str(run.attempt)
         log = (folder if folder.is_dir() else runs) / f"{name}.log"
-        execute(name, command, tree, env={**self.env, **env}, log=log, seconds=seconds)
+        execute(name, command, tree, env={**self.env, **env}, log=log, seconds=seconds, hold=hold)
 
 
 def execute(
-    name: str, command: str, tree: Path, *, env: Mapping[str, str], log: Path, seconds: float
+    name: str,
+    command: str,
+    tree: Path,
+    *,
+    env: Mapping[str, str],
+    log: Path,
+    seconds: float,
+    hold: Sequence[int] = (),
 ) -> None:
     """Run a hook in the worktree. What it prints goes to the file `log`.
 
-    Raises PermanentError where it fails or takes longer than `seconds`, TransientError where it cannot
-    be started.
+    All that it started ends with it, and it ends with this process. Raises PermanentError where it fails
+    or takes longer than `seconds`, TransientError where it cannot be started or was ended from outside.
     """
-    env = {**env, MARK: str(tree)}
     atomic.make_folder(log.parent)
+    hook = Command(
+        Guarded(
+            what=f"the {name} command",
+            command=command,
+            folder=tree,
+            env={**env, MARK: str(tree)},
+            mark=MARK,
+            log=log,
+            timeout=seconds,
+            grace=GRACE_SECONDS,
+            hold=hold,
+        )
+    )
     try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", command],
-                cwd=tree,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-    except OSError as error:
-        raise atomic.failure("start the hook in", tree, error) from error
-    try:
-        code = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        raise PermanentError(f"the {name} command took more than {seconds:g} s", hint=f"see {log}") from None
-    except BaseException:
-        _end(process)
+        exit = hook.run()
+    except TransientError:
+        end_leftovers(tree)
         raise
-    if code != 0:
+    if exit.reason is EndReason.TIMEOUT:
+        raise PermanentError(f"the {name} command took more than {seconds:g} s", hint=f"see {log}")
+    if exit.code != 0:
         said = tails.last_line(log)
-        message = f"the {name} command failed with exit code {code}" + (f": {said}" if said else "")
+        how = f"failed with exit code {exit.code}"
+        if exit.signal is not None:
+            how = f"was ended by signal {exit.signal}"
+        message = f"the {name} command {how}" + (f": {said}" if said else "")
         raise PermanentError(message, hint=f"see {log}")
 
 
 def end_leftovers(tree: Path) -> None:
-    """End what an orch that was killed left running of the hooks of this worktree."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == str(tree):
-                process.kill()
-                found.append(process)
-    psutil.wait_procs(found, timeout=GRACE_SECONDS)
+    """End what a guard that was killed left running of the hooks of this worktree.
 
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS)
+    Raises TransientError where that cannot be done.
+    """
+    try:
+        left = portable.sweep(str(tree), GRACE_SECONDS, name=MARK)
+    except OSError as error:
+        raise atomic.failure("look for hooks in", tree, error) from error
+    if left:
+        pids = ", ".join(map(str, left))
+        raise TransientError(f"processes of a hook in {tree} cannot be ended: {pids}")

@@ -17,9 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
-from orch.adapters import git
+from orch.adapters import git, git_locks
 from orch.adapters.store import atomic, records
 from orch.errors import OrchError, TransientError
 
@@ -163,44 +161,17 @@ def clear_locks(registration: Registration, tree: Path) -> None:
     """Remove lock files that a killed git left in the worktree's own git directory.
 
     Every git command of orch holds the task's lock, which the caller has, and the worker is over; what
-    remains is a git of a person. A lock's owner is proved dead when no process whatever has the file
-    open, and no git works in the worktree (git goes to the top of its worktree before it starts).
-    Raises TransientError where that cannot be proved.
+    remains is a git of a person. Raises TransientError where it cannot be proved that there is none.
     """
     for path in registration.admin.glob("*.lock"):
-        _clear(path, [tree, registration.admin])
+        git_locks.clear(path, [tree, registration.admin])
 
 
 def clear_branch_lock(common: Path, tree: Path, branch: str) -> None:
     """Remove the lock file of our branch; its owner may be any git in the repository. As `clear_locks`."""
     path = common / "refs" / "heads" / f"{branch}.lock"
     if path.exists():
-        _clear(path, [common.parent, common, tree])
-
-
-def _clear(path: Path, places: list[Path]) -> None:
-    for process in psutil.process_iter(["name", "status"]):
-        if process.info["status"] == psutil.STATUS_ZOMBIE:
-            continue
-        if owner := _owner(process, path, places):
-            raise TransientError(f"{path} is held by process {process.pid} ({owner})", retry_after=5.0)
-    atomic.remove(path)
-
-
-def _owner(process: psutil.Process, path: Path, places: list[Path]) -> str:
-    """The name of a process that may own the lock file, '' for any other."""
-    name = process.info["name"] or ""
-    try:
-        if name.startswith("git") and any(Path(process.cwd()).is_relative_to(place) for place in places):
-            return name
-        if any(file.path == str(path) for file in process.open_files()):
-            return name
-    except psutil.NoSuchProcess:
-        return ""
-    except psutil.AccessDenied:
-        # Another user's: only a git could have made the file.
-        return name if name.startswith("git") else ""
-    return ""
+        git_locks.clear(path, [common.parent, common, tree])
 
 
 def every(common: Path) -> Iterator[Registration]:

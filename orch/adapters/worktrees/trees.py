@@ -21,7 +21,7 @@ from orch.adapters.locks import FileLock
 from orch.adapters.origin import RETRY_SECONDS, Origin
 from orch.adapters.worktrees import provisions, registration, removal, signs
 from orch.adapters.worktrees.clearing import Clearing, is_usable
-from orch.adapters.worktrees.hooks import Hooks, end_leftovers
+from orch.adapters.worktrees.hooks import Hooks
 from orch.adapters.worktrees.registration import Marker, Registration
 from orch.adapters.worktrees.saving import Saver
 from orch.core.model import Evidence, RunKey
@@ -222,7 +222,7 @@ class GitWorktrees:
             timeout=git.CHECKOUT_SECONDS,
             hold=[lock],
         )
-        self._finish(run, place, tree, branch, setup=True)
+        self._finish(run, place, tree, branch, setup=lock)
         try:
             removal.delete_buried(tree, self._warn)
         except TransientError as error:
@@ -254,15 +254,17 @@ class GitWorktrees:
         return place
 
     def _finish(
-        self, run: RunKey, place: Registration, tree: Path, branch: str, *, setup: bool = False
+        self, run: RunKey, place: Registration, tree: Path, branch: str, *, setup: int | None = None
     ) -> None:
-        """What every attempt needs: the provisions, no signs of the attempt before, our marker."""
+        """What every attempt needs: the provisions, no signs of the attempt before, our marker.
+
+        A new worktree is set up, under the lock of the task that `setup` is.
+        """
         hooks = self._hooks
         skip = [self._trees, self._common, self._runs]
         provisions.provide(self._repository, tree, copy=hooks.copy, link=hooks.link, skip=skip)
-        if setup and hooks.setup:
-            end_leftovers(tree)
-            hooks.run("setup", run, branch, tree, self._runs)
+        if setup is not None:
+            hooks.run("setup", run, branch, tree, self._runs, hold=[setup])
         signs.archive(tree, self._archive(run))
         marker = Marker(run.attempt, branch, ready=True)
         if place.marker() != marker:

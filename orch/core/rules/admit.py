@@ -7,6 +7,7 @@ from orch.core.actions import MakeRun, SetId
 from orch.core.draft import Draft
 from orch.core.graph import make_plan
 from orch.core.model import Claim, OutcomeKind, Policy, RetryRequest, Run, RunKey, StopRequest, Task
+from orch.core.rules import limits, shortage
 
 AGENT = "agent: "
 """What the notices about agents are kept under."""
@@ -39,7 +40,7 @@ def read_queue(draft: Draft) -> None:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
         # The ids of a whole paste are counted up from one search for the highest.
-        used = [names.next_id(used or (*document.tasks, *draft.runs))]
+        used = [names.next_id(used or document.tasks, least=draft.state.highest_id)]
         draft.write(SetId(task.text, task.line, used[0]))
 
 
@@ -60,50 +61,41 @@ def _tell_unstartable(draft: Draft) -> None:
 
 def start_tasks(draft: Draft) -> None:
     """Claim a run for each task that may start, while there is room."""
-    limit = draft.policy.max_concurrent_workers
-    if draft.state.capacity is not None:
-        limit = min(limit, draft.state.capacity)
+    limit = limits.count_allowed(draft)
     room = limit - len(draft.live)
-    if room <= 0 or not may_launch(draft):
+    if room <= 0 or not _may_launch(draft):
         return
     retries = {r.task: r for r in draft.state.requests if isinstance(r, RetryRequest)}
     held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
     for name in draft.state.plan.ready:
         task = draft.task(name)
-        last = draft.runs.get(name)
-        if task is None or name in held or (last is not None and last.live):
+        if task is None or name in held or name in draft.live:
             continue
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
         if name in draft.state.unstartable:
             continue
+        known = draft.recall(name)
+        last = draft.runs.get(name)
         outcome = last.outcome if last else None
         if name not in retries and outcome and outcome.retry_at is not None and outcome.retry_at > draft.now:
             draft.wake(outcome.retry_at)
             continue
-        _claim(draft, task, last, retries.get(name))
+        if known:
+            _claim(draft, task, last, retries.get(name))
         room -= 1
         if room == 0:
             return
 
 
-def may_launch(draft: Draft) -> bool:
-    """Whether anything at all may be launched now; a lack of resources becomes a notice."""
-    state, policy, resources = draft.state, draft.policy, draft.seen.resources
-    lacks = []
-    disk, memory = resources.free_disk_mb, resources.free_memory_mb
-    if disk is not None and disk < policy.min_free_disk_mb:
-        lacks.append(f"{disk:.0f} MB of disk free, min_free_disk_mb is {policy.min_free_disk_mb:.0f}")
-    if memory is not None and memory < policy.min_free_memory_mb:
-        lacks.append(f"{memory:.0f} MB of memory free, min_free_memory_mb is {policy.min_free_memory_mb:.0f}")
-    if resources.load is not None and 0 < policy.max_load < resources.load:
-        lacks.append(f"the load is {resources.load:.1f}, max_load is {policy.max_load:.1f}")
-    draft.notice("resources", "nothing is launched: " + "; ".join(lacks) if lacks else None)
+def _may_launch(draft: Draft) -> bool:
+    """Whether anything at all may be launched now."""
+    state = draft.state
     if draft.now < state.retry_writes_at:
         draft.wake(state.retry_writes_at)
         return False
-    if lacks or state.draining or state.paused is not None:
+    if state.draining or state.paused is not None or shortage.list_shortages(draft):
         return False
     return not any(isinstance(r, StopRequest) and not r.task for r in state.requests)
 
@@ -116,16 +108,11 @@ def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> s
     return problems.get(agent, "")
 
 
-def _told_attempt(task: Task) -> int:
-    """The last attempt that tasks.md tells of: the run directories may have been lost."""
-    told = task.fields.get("Attempt", "")
-    return int(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0
-
-
 def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | None) -> None:
     outcome = last.outcome if last else None
     goes_on = outcome is not None and outcome.retry_at is not None and request is None
-    key = RunKey(task.id, max(last.key.attempt if last else 0, _told_attempt(task)) + 1)
+    # What tasks.md tells counts, too: the run directories may have been lost.
+    key = RunKey(task.id, max(last.key.attempt if last else 0, task.attempt) + 1)
     due = outcome.retry_at if outcome and goes_on and outcome.retry_at is not None else 0.0
     claim = Claim(
         # The name stays as it was at the first run, whatever the title becomes.
@@ -141,6 +128,7 @@ def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | N
         head=outcome.commit if outcome and outcome.kind is OutcomeKind.COMPLETED else "",
     )
     trees = {name: at for name, at in draft.state.trees.items() if name != task.id}
-    draft.change(trees=trees)
+    highest = max(draft.state.highest_id, names.number_of(task.id))
+    draft.change(trees=trees, highest_id=highest)
     draft.put(Run(key, claim))
     draft.act(MakeRun(key, claim))

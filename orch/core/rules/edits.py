@@ -18,7 +18,7 @@ from orch.core.model import (
     Stopping,
     Task,
 )
-from orch.core.rules import complete, progress
+from orch.core.rules import complete, progress, shortage
 from orch.core.tasks_md import Document, bullet_text
 
 VANISHED_SECONDS = 2.0
@@ -36,9 +36,9 @@ def reconcile(draft: Draft) -> None:
         _reconcile_live(draft, draft.runs[name], document.tasks.get(name))
     for name in draft.state.plan.active:
         task = document.tasks[name]
-        run = draft.runs.get(name)
-        if run is not None and run.live:
+        if name in draft.live or not draft.recall(name):
             continue
+        run = draft.runs.get(name)
         if run is not None and run.key.worker == task.mark.worker:
             draft.write(SetMark(name, task.mark, complete.mark_of(run), _fields_over(draft, run)))
         else:
@@ -126,7 +126,7 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
 
 def _launch(draft: Draft, run: Run) -> None:
     """The worktree is there and tasks.md says so: now the worker may start, unless all is held."""
-    held = draft.state.paused is not None or draft.state.draining
+    held = draft.state.paused is not None or draft.state.draining or shortage.list_shortages(draft)
     if not held and (run.retry_at is None or draft.now >= run.retry_at):
         progress.step(draft, run, Phase.STARTING)
 

@@ -28,6 +28,8 @@ def _trip_breaker(draft: Draft, run: RunKey, outcome: Outcome) -> None:
         if outcome.kind is OutcomeKind.COMPLETED:
             draft.change(alike=())
         return
+    if not outcome.started_at and outcome.retry_at is not None:
+        return  # No worktree or no launcher could be had for now (no network, no memory): that passes.
     began = outcome.started_at or outcome.claimed_at
     failure = QuickFailure(run.task, _DIFFERENCES.sub("#", outcome.reason.replace(run.task, "#")))
     if outcome.ended_at - began > BREAKER_SECONDS:
@@ -44,12 +46,25 @@ def _trip_breaker(draft: Draft, run: RunKey, outcome: Outcome) -> None:
 
 def _adapt_capacity(draft: Draft, outcome: Outcome, exit: Exit | None) -> None:
     """Fewer workers at once after one ran over its memory; one more with each completed task."""
-    capacity, limit = draft.state.capacity, draft.policy.max_concurrent_workers
+    capacity, limit = draft.state.metrics.capacity, draft.policy.max_concurrent_workers
     if exit is not None and exit.reason is EndReason.MEMORY:
         # The run itself is not live any more.
         capacity = max(1, min(limit, len(draft.live) + 1, capacity or limit) - 1)
     elif capacity is not None and outcome.kind is OutcomeKind.COMPLETED:
         capacity = capacity + 1 if capacity + 1 < limit else None
-    draft.change(capacity=capacity)
+    if capacity != draft.state.metrics.capacity:
+        draft.change(metrics=draft.state.metrics.evolve(capacity=capacity))
+        tell_capacity(draft)
+
+
+def count_allowed(draft: Draft) -> int:
+    """How many workers may run at once now."""
+    capacity, limit = draft.state.metrics.capacity, draft.policy.max_concurrent_workers
+    return limit if capacity is None else min(limit, capacity)
+
+
+def tell_capacity(draft: Draft) -> None:
+    """Show that fewer workers run at once than there could."""
+    capacity = draft.state.metrics.capacity
     few = f"{capacity} at once, after a worker ran over its memory" if capacity is not None else None
     draft.notice("memory", few)

@@ -31,7 +31,7 @@ from orch.core.model import (
     Run,
     Stopping,
 )
-from orch.core.rules import complete, limits, retry
+from orch.core.rules import complete, limits, retry, shortage
 from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -98,9 +98,11 @@ def take_result(draft: Draft, result: Result) -> None:
 def take_probe(draft: Draft, run: Run) -> None:
     """Fold what a probe said of a started run into it. A run that could not be probed stays."""
     match draft.seen.probes.get(run.key):
-        case Alive(process):
-            if run.process != process or run.missing_since is not None:
-                draft.put(run.evolve(process=process, missing_since=None))
+        case Alive(process, stall):
+            if stall is not None and run.stall is None:
+                draft.note("stalled", stall.describe(draft.now), run.key)
+            if (process, stall) != (run.process, run.stall) or run.missing_since is not None:
+                draft.put(run.evolve(process=process, stall=stall, missing_since=None))
         case Ended(exit, process):
             step(draft, run.evolve(exit=exit, process=process or run.process), Phase.INSPECTING)
         case Gone(process):
@@ -215,13 +217,21 @@ def _close(draft: Draft, run: Run) -> None:
 
 def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> None:
     """A step did not work: try it again, or give the attempt up where that is pointless."""
+    short = shortage.is_shortage(draft, failure)
+    failures = run.failures + 1
+    run = run.evolve(failures=failures)
+    if short:
+        # It may last for days: the log is not filled with it, and no health is judged by it.
+        if failures == 1:
+            draft.note("error", failure.message, run.key)
+        shortage.tell_step(draft, failure)
+        _try_again(draft, run, action, min(retry.step_delay(run.key, failures, None), shortage.RETRY_SECONDS))
+        return
     if isinstance(action, Ensure | Inspect):
         draft.count(worktree_errors=1)
     elif isinstance(action, Publish):
         draft.count(github_api_errors=1)
     draft.note("error", failure.message, run.key)
-    failures = run.failures + 1
-    run = run.evolve(failures=failures)
     if failure.permanent and not isinstance(action, MakeRun | Finish):
         if run.stopping is not None:
             _give_up(draft, run, run.stopping)
@@ -234,7 +244,11 @@ def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> N
         # is another matter: looking at it, pushing it and writing it down are tried until they work.
         _finish(draft, run, complete.fail(run, draft.policy, draft.now, failure.message, charged=False))
         return
-    delay = retry.step_delay(run.key, failures, failure.retry_after)
+    _try_again(draft, run, action, retry.step_delay(run.key, failures, failure.retry_after))
+
+
+def _try_again(draft: Draft, run: Run, action: Action, delay: float) -> None:
+    """Have the step of a run repeated after so many seconds."""
     # A launch is not simply repeated: its task may be gone by then, or the fleet paused.
     phase = Phase.READY if isinstance(action, Start) else run.phase
     draft.put(run.evolve(phase=phase, retry_at=draft.now + delay))

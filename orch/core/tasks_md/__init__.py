@@ -3,6 +3,18 @@
 from orch.core.tasks_md.document import Document, parse
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import bullet_text, render_mark, task_line
-from orch.core.tasks_md.merge import merge, restore
+from orch.core.tasks_md.merge import merge
+from orch.core.tasks_md.origin import find_origin, is_same_task, restore
 
-__all__ = ["Document", "apply", "bullet_text", "merge", "parse", "render_mark", "restore", "task_line"]
+__all__ = [
+    "Document",
+    "apply",
+    "bullet_text",
+    "find_origin",
+    "is_same_task",
+    "merge",
+    "parse",
+    "render_mark",
+    "restore",
+    "task_line",
+]

@@ -11,42 +11,26 @@ from orch.core.model import FIELDS, Task
 from orch.core.tasks_md.document import BOM, Document, parse
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import LINES, is_blank
+from orch.core.tasks_md.layout import Block, Layout
 
 
 def merge(base: str, ours: str, theirs: str) -> str:
     """`ours` with what was changed from `base` to `theirs`.
 
     The marks, ids and bullets that orch changed from `base` to `ours` are made in `theirs` too, so
-    that a line which orch changed and a person edited keeps both. What still collides is kept from
-    both sides, ours first: nothing that was typed is lost, at worst a line is there twice.
+    that a line which orch changed and a person edited keeps both; and each task is merged by itself,
+    wherever it was moved to. What still collides is kept from both sides, ours first: nothing that was
+    typed is lost, at worst a line is there twice.
     """
     if theirs == base:
         return ours
-    before, edited = parse(base), parse(theirs)
-    changes = _changes(before, parse(ours))
-    return _merge_lines(apply(before, changes).text, ours, apply(edited, changes).text)
+    return merge_documents(parse(base), parse(ours), parse(theirs))
 
 
-def restore(shown: str, kept: str, found: str) -> str:
-    """`found`, or `kept` with what is new in `found` if that was made from `shown`.
-
-    `shown` could be read for a moment although `kept` has more of what people typed. A `found` that has
-    none of the lines that `kept` has more, but all that it has less, and that is closer to `shown`, was
-    made from `shown`.
-    """
-    was, should, now = (_line_counts(text) for text in (shown, kept, found))
-    more, less = should - was, was - should
-    if not more or more & now or less - now or _distance(now, was) >= _distance(now, should):
-        return found
-    return merge(shown, kept, found)
-
-
-def _distance(one: Counter[str], other: Counter[str]) -> int:
-    return (one - other).total() + (other - one).total()
-
-
-def _line_counts(text: str) -> Counter[str]:
-    return Counter(line for line in _lines(text) if not is_blank(line))
+def merge_documents(base: Document, ours: Document, theirs: Document) -> str:
+    """As `merge`, of versions that were read already."""
+    changes = _changes(base, ours)
+    return _merge_lines(*_merge_tasks(apply(base, changes), ours, apply(theirs, changes)))
 
 
 def _changes(before: Document, now: Document) -> list[Change]:
@@ -74,6 +58,33 @@ def _changes(before: Document, now: Document) -> list[Change]:
 def _field_changes(old: Task, new: Task) -> tuple[tuple[str, str | None], ...]:
     now = ((name, new.fields.get(name)) for name in FIELDS)
     return tuple((name, value) for name, value in now if old.fields.get(name) != value)
+
+
+# --- by tasks ---------------------------------------------------------------------------------------
+
+
+def _merge_tasks(base: Document, ours: Document, theirs: Document) -> tuple[str, str, str]:
+    """The three versions, in which the tasks that all of them have are the same, but where they stand."""
+    layouts = Layout.of(base), Layout.of(ours), Layout.of(theirs)
+    blocks, our_blocks, their_blocks = map(_blocks_of, (base, ours, theirs), layouts)
+    for name, block in blocks.items():
+        our_block, their_block = our_blocks.get(name), their_blocks.get(name)
+        if our_block is None:
+            continue
+        if their_block is not None:
+            texts = ("".join(each.lines) for each in (block, our_block, their_block))
+            block.lines = our_block.lines = their_block.lines = _lines(_merge_lines(*texts))
+        elif _lines("".join(our_block.lines)) == _lines("".join(block.lines)):
+            # Deleted, and nobody has typed anything into it meanwhile. Orch may have moved it.
+            layouts[0].take_out(block)
+            layouts[1].take_out(our_block)
+    return layouts[0].text(), layouts[1].text(), layouts[2].text()
+
+
+def _blocks_of(document: Document, layout: Layout) -> dict[str, Block]:
+    pieces = document.pieces or parse(document.text).pieces
+    found = zip(pieces, layout.blocks, strict=True)
+    return {piece.task.id: block for piece, block in found if piece.task and piece.task.id}
 
 
 # --- by lines --------------------------------------------------------------------------------------
