@@ -5,7 +5,9 @@
         client = Github(base_url=github.api_url, auth=Auth.Token(github.token))
 
 What a person or CI does is a method here. When the block ends, it raises for each request and answer
-that GitHub's description does not allow, and for each fault that was never met.
+that GitHub's description does not allow, for each token that stood where it must not, and for each fault
+that was never met. What the fake does not know it says in the same way, and never ignores: forks, teams,
+milestones, rebase merges, merge queues, rules other than required checks and approvals.
 """
 
 import time
@@ -40,7 +42,7 @@ PEOPLE = (
     User(MEMBER, 1003, "MEMBER", "write"),
     User(STRANGER, 1004, "NONE", "read"),
 )
-TOKEN = "ghp_0000TheTokenOfTheFakeGitHubAndNoOther"
+TOKEN = "ghp_000TheTokenOfTheFakeGitHubAndNoOther"
 
 
 class FakeGitHub:

@@ -1,4 +1,7 @@
-"""The bare repository behind the fake GitHub. Everything about commits comes from git itself."""
+"""The bare repository behind the fake GitHub. Everything about commits comes from git itself.
+
+Needs git 2.38 or later, which brought `git merge-tree --write-tree`.
+"""
 
 import os
 import subprocess

@@ -6,6 +6,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from types import TracebackType
 from typing import Self
 
@@ -50,7 +51,7 @@ class Listener(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """As the original, without the search for the host's name, which may take seconds."""
-        socket.socket.bind(self.socket, self.server_address[:2])
+        TCPServer.server_bind(self)
         self.server_name, self.server_port = "127.0.0.1", int(self.socket.getsockname()[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
