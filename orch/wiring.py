@@ -25,7 +25,7 @@ from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
 from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
-from orch.adapters.worktrees import GitWorktrees, Hooks
+from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import Config
@@ -294,7 +294,7 @@ def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> 
     for folder in (path.directory, path.requests):
         # Each kill -9 in the middle of a write leaves one small file.
         atomic.discard_leftovers(folder)
-    git_locks.discard_left(git.common_directory(project.root))
+    repair(project.root, path.trees)
     exclude(project.root, _excluded(settings))
     # Last: settings that are refused must not be half in force.
     executor.limits = _limits(settings)

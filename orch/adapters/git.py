@@ -7,6 +7,7 @@ cleaned of what would point git at another repository (orch may have been starte
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
@@ -256,7 +257,9 @@ def _start(
     try:
         # Importing GitPython costs 80 ms and raises ImportError where git is missing.
         from git.cmd import Git
-    except ImportError:
+    except ImportError as error:
+        if shutil.which("git") is not None:  # killed, while it was asked for its version
+            raise TransientError("git could not be started") from error
         raise ConfigError("git was not found on PATH", hint=_INSTALL) from None
     if not where.is_dir():
         raise ConfigError(f"{where} is not a folder")

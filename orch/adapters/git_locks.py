@@ -62,8 +62,11 @@ def clear(path: Path, places: Sequence[Path]) -> None:
     The owner would be any git that works in one of the `places` (it goes to the top of its worktree before
     it starts), or whatever has the file open. Raises TransientError where there is one.
     """
+    before = _version(path)
     _check(path, places)
-    atomic.remove(path)
+    # Another one by now: its owner may have come after we looked for it.
+    if before is not None and _version(path) == before:
+        atomic.remove(path)
 
 
 def discard_left(common: Path) -> None:
@@ -93,6 +96,16 @@ def check_locks(common: Path) -> list[Finding]:
 def _check(path: Path, places: Sequence[Path]) -> None:
     if owner := _owner_of(path, places):
         raise TransientError(f"{path} is held by {owner}", retry_after=RETRY_SECONDS)
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise atomic.failure("look at", path, error) from error
+    return found.st_ino, found.st_mtime_ns
 
 
 def _common_of(path: Path) -> Path | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 Edit = Callable[[str], str]
 PATIENCE_SECONDS = 30.0
-UNAWARE_SECONDS = 0.03
+UNAWARE_SECONDS = 0.015
 """orch writes several times meanwhile."""
 
 

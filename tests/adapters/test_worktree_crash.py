@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orch.adapters import git
 from orch.core.model import RunKey
 from orch.errors import PermanentError, TransientError
 from tests.adapters.crash import killed_at
@@ -106,6 +107,7 @@ def test_any_git_command_may_be_killed(
     program.parent.mkdir()
     program.write_text(GIT.format(counter=counter, done=done, git=shutil.which("git")))
     program.chmod(0o755)
+    git.check_version(tmp_path)  # Whoever asks first loads GitPython, which asks git for its version.
     number, killed = random.randrange(GIT_STRIDE), True  # noqa: S311 - no secret
     while killed:
         folder = tmp_path / str(number)

@@ -4,13 +4,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from orch.adapters.worktrees import GitWorktrees
+from orch.adapters.locks import FileLock
+from orch.adapters.worktrees import GitWorktrees, repair
 from orch.adapters.worktrees.registration import HALF_MADE_SECONDS
+from orch.core.model import RunKey
 from orch.errors import ConfigError, PermanentError, TransientError
 from tests.adapters.places import BRANCH, HEAD, NEXT, RUN, Place
 from tests.adapters.repositories import Samples, at_once
@@ -229,6 +232,78 @@ def test_worktree_add_killed_before_it_named_its_worktree(place: Place) -> None:
     place.worktrees.ensure(RUN, BRANCH)
     place.check()
     assert [path.name for path in place.admin.parent.iterdir()] == ["t-1"]
+
+
+@pytest.mark.parametrize("empty", ["commondir", "HEAD", "nothing"])
+def test_worktree_add_killed_elsewhere_is_in_nobodys_way(place: Place, empty: str) -> None:
+    other = unfinished(place, "t-4", empty)
+    if empty == "commondir":
+        assert "fatal" in place.sample.git("worktree", "list", fails=True) + fetch(place)
+    place.worktrees.ensure(RUN, BRANCH)
+    place.check()
+    assert not other.exists()
+    made = place.worktrees.ensure(RunKey("t-4", 1), "orch/t-4")
+    assert place.sample.git("status", "--porcelain", where=made.path) == ""
+    assert not place.aside()
+
+
+def test_what_a_killed_worktree_add_left_is_gone_after_the_start(place: Place, tmp_path: Path) -> None:
+    other = unfinished(place, "t-4", "commondir")
+    persons = unfinished(place, "mine", "nothing", tmp_path / "elsewhere")
+    (persons / "HEAD").write_text(place.sample.sha("HEAD") + "\n")
+    lock = place.sample.root / ".git" / f"{HEAD}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    repair(place.sample.root, place.trees)
+    assert not other.exists()
+    assert not lock.exists()
+    assert persons.exists()
+    assert fetch(place) == ""
+
+
+def test_a_worktree_add_that_is_at_work_under_the_lock_is_waited_for(place: Place) -> None:
+    other = unfinished(place, "t-4", "nothing")
+    listed = FileLock(place.sample.root / ".git" / "orch" / "worktrees.flock")
+
+    def add() -> None:
+        with listed.hold():
+            inside.set()
+            time.sleep(0.05)
+            assert other.exists(), "whoever holds the lock is not disturbed"
+
+    inside = threading.Event()
+
+    def ensure() -> None:
+        inside.wait()
+        place.worktrees.ensure(RUN, BRANCH)
+
+    assert at_once(add, ensure) == [None, None]
+    place.check()
+
+
+def unfinished(place: Place, name: str, empty: str, folder: Path | None = None) -> Path:
+    """git's record of a worktree as `git worktree add` leaves it that is killed in the middle."""
+    admin = place.sample.root / ".git" / "worktrees" / name
+    tree = (folder or place.trees) / name
+    admin.mkdir(parents=True)
+    tree.mkdir(parents=True)
+    (tree / ".git").write_text(f"gitdir: {admin}\n")
+    texts = {"locked": "initializing\n", "gitdir": f"{tree}/.git\n", "HEAD": "0" * 40, "commondir": "../..\n"}
+    for file, text in texts.items():
+        (admin / file).write_text("" if file == empty else text)
+    return admin
+
+
+def fetch(place: Place) -> str:
+    """What is wrong with a fetch, '' if nothing."""
+    done = subprocess.run(
+        ["git", "fetch", "--quiet", "origin"],
+        cwd=place.sample.root,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr if done.returncode else ""
 
 
 def test_a_worktree_add_at_work_is_left_alone(place: Place) -> None:

@@ -15,10 +15,10 @@ from tests.cli.command import orch
 def main(project: Path, who: str) -> None:
     number = 0
     while not select.select([sys.stdin], [], [], 0)[0]:
-        word = f"added-{who}-{number}"
+        word = f"{who}-added-{number}"
         # Some have notes: they must stay with their task.
         done = orch(
-            project, "add", f"Do {word}", *(("--notes", f"noted-{who}-{number}") if number % 2 else ())
+            project, "add", f"Do {word}", *(("--notes", f"{who}-noted-{number}") if number % 2 else ())
         )
         sys.stdout.write(f"{done.out.strip() or 'refused'} {word} {done.err}".strip() + "\n")
         sys.stdout.flush()

@@ -4,7 +4,7 @@ import pytest
 
 from orch.core.actions import AddTask, SetId, SetMark
 from orch.core.model import PENDING, Mark, Status, Task
-from orch.core.tasks_md import apply, merge, parse, restore
+from orch.core.tasks_md import apply, merge, parse
 
 ACTIVE = Mark(Status.ACTIVE, "w-1a2b3c")
 BASE = "## Pending\n\n[] t-1: one\n[] t-2: two\n  a note\n\n## Active\n\n## Notes\n\nwords\n"
@@ -102,35 +102,28 @@ def test_long_files_that_differ_little_are_quick_to_compare() -> None:
     assert merged.endswith("[] typed\n")
 
 
-SHOWN = apply(parse(BASE), [START]).text
-KEPT = BASE.replace("words", "words\ntyped")
+# --- a task that orch has moved ---------------------------------------------------------------------------
+
+MOVED = "## Pending\n\n[] t-1: one\n- Attempt: 1\n[] t-2: two\n[] t-3: three\n\n## Notes\n\nwords\n"
+NOW_LAST = "## Pending\n\n[] t-2: two\n[] t-3: three\n\n[] t-1: one\n- Attempt: 2\n\n## Notes\n\nwords\n"
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("edit", "merged"),
     [
-        # made from what was shown: what was typed comes back
-        (SHOWN, KEPT),
-        (SHOWN + "more\n", KEPT + "more\n"),
-        # made from what should have been shown
-        (KEPT, KEPT),
-        (KEPT + "more\n", KEPT + "more\n"),
-        (apply(parse(KEPT), [START]).text, apply(parse(KEPT), [START]).text),
-        # a person corrected what they had typed
-        (KEPT.replace("typed", "typed better"), KEPT.replace("typed", "typed better")),
-        # something else altogether
-        ("all new\n", "all new\n"),
+        (("one", "one, better"), NOW_LAST.replace("one", "one, better")),
+        (("- Attempt: 1\n", "- Attempt: 1\n  a note\n"), NOW_LAST.replace("2\n", "2\n  a note\n")),
+        (("[] t-1: one\n- Attempt: 1\n", ""), NOW_LAST.replace("\n[] t-1: one\n- Attempt: 2\n", "")),
+        (("words", "other words"), NOW_LAST.replace("words", "other words")),
     ],
 )
-def test_what_was_made_from_a_version_that_lacked_something_gets_it_back(found: str, expected: str) -> None:
-    assert restore(SHOWN, KEPT, parse(found)) == expected
+def test_what_was_typed_into_a_task_goes_where_orch_has_moved_it(edit: tuple[str, str], merged: str) -> None:
+    assert merge(MOVED, NOW_LAST, MOVED.replace(*edit)) == merged
 
 
-def test_a_version_that_lacked_nothing_gives_nothing_back() -> None:
-    assert restore(KEPT, BASE, parse(KEPT)) == KEPT
-
-
-def test_what_lacks_more_than_both_is_left_alone() -> None:
-    shown, kept = "a\nb\n", "a\nc\n"
-    assert restore(shown, kept, parse("d\n")) == "d\n"
-    assert restore(shown, kept, parse("b\nd\n")) == "c\nd\n"
+def test_a_task_that_one_side_deleted_and_the_other_wrote_into_is_kept() -> None:
+    without = MOVED.replace("[] t-2: two\n", "")
+    noted = MOVED.replace("two\n", "two\n  a note\n")
+    assert "a note" in merge(MOVED, noted, without)
+    assert "a note" in merge(MOVED, without, noted)
+    assert merge(MOVED, without, MOVED + "more\n") == without + "more\n"

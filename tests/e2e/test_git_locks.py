@@ -8,7 +8,7 @@ def test_a_lock_of_the_persons_own_is_told_until_it_is_gone(project: Project) ->
     lock.touch()
     # Somebody else has pushed: the ref that is locked has to move.
     other = project.root.parent / "other"
-    project.git("clone", "-q", str(project.origin), str(other))
+    project.git("clone", "-q", "-b", "main", str(project.origin), str(other))
     identity = ("-c", "user.name=Other", "-c", "user.email=other@example.com")
     project.git(*identity, "commit", "-q", "--allow-empty", "-m", "Newer", cwd=other)
     project.git("push", "-q", "origin", "HEAD:main", cwd=other)

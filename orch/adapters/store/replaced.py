@@ -26,6 +26,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class Replaced:
 
     def retire(self, staged: Staged) -> None:
         """Watch what was swapped out just now: it lies where the new version was staged."""
-        os.utime(self._base(staged.stem))
+        _set_time(self._base(staged.stem))
         self._keep(staged.path, staged.stem)
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
@@ -115,51 +116,55 @@ class Replaced:
         with contextlib.suppress(OSError):
             # Without it an edit could still be seen, only not be told from what was there before.
             _write(self._base(fresh), base, like=None)
+            _set_time(self._base(fresh))
         self._keep(path, fresh)
         _discard(self._base(stem))
 
     # --- what could be read lately -----------------------------------------------------------------------
 
     def newest(self) -> str | None:
-        """What tasks.md should be, None once nothing is watched any more. Needs no lock."""
+        """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
         try:
             return _text(self._folder / _NEWEST)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError:
             return None
 
     def remember(self, text: str) -> None:
         """Note what tasks.md should be, if any other version could be read lately."""
-        if self.newest() == text or next(self._folder.glob("*.base"), None) is None:
+        # An emptied file is an editor in the middle of saving.
+        if not text.strip() or next(self._folder.glob("*.base"), None) is None:
             return
-        part = self._folder / f"{_NEWEST}.part"
+        newest = self._folder / _NEWEST
+        part = newest.with_suffix(".part")
         try:
-            part.write_bytes(text.encode("utf-8", "surrogateescape"))
-            part.replace(self._folder / _NEWEST)
+            if self.newest() != text:
+                _discard(part)
+                _write(part, text.encode("utf-8", "surrogateescape"), like=None)
+                part.replace(newest)
+            _set_time(newest)
         except OSError:
-            # tasks.md is right without it; but what was right before it must not come back.
-            _discard(part, self._folder / _NEWEST)
+            # tasks.md is right without it; but what was right before must not come back.
+            _discard(part, newest)
 
     def shown(self, saved: float) -> Iterator[tuple[float, str]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
 
-        Each comes with the seconds from when it was replaced until then.
+        Each comes with the seconds from when it was replaced until then. What was not followed by the
+        newest version is not among them: that one does not tell what has come to it since.
         """
-        for path, age in self._bases(saved):
-            with contextlib.suppress(FileNotFoundError):
-                yield age, _text(path)
+        with contextlib.suppress(FileNotFoundError):
+            followed = (self._folder / _NEWEST).stat().st_mtime_ns
+            for path in self._folder.glob("*.base"):
+                status = path.stat()
+                age = saved - status.st_mtime
+                if age < WATCH_SECONDS and status.st_mtime_ns <= followed:
+                    yield age, _text(path)
 
-    def prolong(self, saved: float) -> None:
-        """Take those versions for replaced just now: what was made from one is still in the file."""
-        for path, _ in self._bases(saved):
+    def prolong(self, seconds: float) -> None:
+        """Have all of them be so much younger: what was made from one is still in the file."""
+        for path in (self._folder / _NEWEST, *self._folder.glob("*.base")):
             with contextlib.suppress(FileNotFoundError):
-                os.utime(path)
-
-    def _bases(self, saved: float) -> Iterator[tuple[Path, float]]:
-        for path in self._folder.glob("*.base"):
-            with contextlib.suppress(FileNotFoundError):
-                age = saved - path.stat().st_mtime
-                if age < WATCH_SECONDS:
-                    yield path, age
+                _set_time(path, path.stat().st_mtime_ns + int(seconds * 1e9))
 
     # --- watching ----------------------------------------------------------------------------------------
 
@@ -221,7 +226,8 @@ class Replaced:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
             for entry in entries:
                 stem = entry.name.removesuffix(".base")
-                if (stem != entry.name and stem not in stems) or (entry.name == _NEWEST and not stems):
+                newest = entry.name.startswith(_NEWEST)
+                if (newest and not stems) or (stem != entry.name and stem not in stems):
                     _discard(Path(entry.path))
 
     # --- repairing ---------------------------------------------------------------------------------------
@@ -305,6 +311,12 @@ def _write(path: Path, data: bytes, *, like: os.stat_result | None) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _set_time(path: Path, nanoseconds: int = 0) -> None:
+    """Set when a file was written, now by default: the kernel's own stamps stand still for milliseconds."""
+    at = nanoseconds or time.time_ns()
+    os.utime(path, ns=(at, at))
 
 
 def _discard(*paths: Path) -> None:

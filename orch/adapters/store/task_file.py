@@ -3,17 +3,17 @@
 import contextlib
 import errno
 import fcntl
+import math
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
 from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
+from orch.adapters.store.sight import PAUSE_SECONDS, Found, Sight
 from orch.core import names, tasks_md
 from orch.core.actions import AddTask, Change
 from orch.core.model import Task
@@ -25,18 +25,12 @@ PATIENCE_SECONDS = 10.0
 """How long a change waits for another process, or for somebody who saves the file again and again; what
 is done under the lock takes milliseconds."""
 
-SAVING_SECONDS = 0.5
-"""How long a file that is away or empty is taken for one that is just being saved."""
-
 UNDO_SECONDS = 0.15
-"""A save that takes back all that orch wrote in this time is by somebody who had not seen it; later it is
-a person's wish. `add` tells nobody before it is over. People take seconds, and programs begin afterwards."""
+"""A save that takes back just what orch wrote within this time is by somebody who had not seen it; later it
+is a person's wish. `add` tells nobody before that, and people need longer to read and to save."""
 
 STILL_SECONDS = 0.02
-"""A version that lacks something and is as young as this may be half-written. It is looked at again."""
-
-_COARSE_SECONDS = 2.0
-"""The coarsest clock of a file system (FAT): a version of this age has a stamp of its own."""
+"""A version that lacks something and is as young as this may be half-written: it is looked at again."""
 
 PACE_SECONDS = 0.25
 """How often replaced versions are looked after at most: there are many while orch is busy."""
@@ -44,42 +38,8 @@ PACE_SECONDS = 0.25
 LOOK_AGAIN_SECONDS = 0.02
 """After this the version is worth another look that could not be read because of another process."""
 
-_PAUSE_SECONDS = 0.005
-"""Between two looks at a lock or a file that another process is about to leave."""
-
-
-_Choice = Callable[[Document], Sequence[Change]]
+Choice = Callable[[Document], Sequence[Change]]
 """The changes that are to be made to what is found."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """A version as it was last seen."""
-
-    document: Document
-    since: float
-    """When a person last changed it, as far as can be known; seconds since the epoch."""
-    stamp: tuple[int, ...] = ()
-    """What the file looks like while it is unchanged; empty where that must be found out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A version that was just read."""
-
-    data: bytes
-    status: os.stat_result
-    document: Document
-
-    @property
-    def changed(self) -> float:
-        """When it was saved; seconds since the epoch. A file that is moved in may be older than that."""
-        return max(self.status.st_mtime, self.status.st_ctime)
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was saved."""
-        return time.time() - self.changed
 
 
 class TaskFile:
@@ -114,8 +74,7 @@ class TaskFile:
         """Whether it was looked what a kill had left."""
         self._swept = 0.0
         """When replaced versions were last looked after; seconds since the epoch."""
-        self._known: _Known | None = None
-        self._looked: float | None = None
+        self._sight = Sight(path, now)
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -130,26 +89,28 @@ class TaskFile:
             # Reading goes on without it; `apply` says what is wrong.
             with contextlib.suppress(OrchError), self._lock_at_once.hold():
                 self._merge_late_edits()
-        before = self._known, self._looked
+        before = self._sight.known
         with self._at_rest() as resting:
             if resting:
                 try:
-                    self._look()
+                    self._sight.look()
                 except OSError:
-                    self._looked = self._now()
                     return None
-        if resting and self._is_doubtful() and not self._clear_doubts():
-            self._known, self._looked = before if before[0] else (self._known, self._looked)
-        known, looked = self._known, self._looked
+        if not resting:
+            # Nobody tells when another process lets go of the file.
+            again = LOOK_AGAIN_SECONDS
+        elif self._is_doubtful() and not self._clear_doubts():
+            self._sight.known = before or self._sight.known
+            again = PACE_SECONDS
+        else:
+            # Nor when a replaced version is settled.
+            wait = self._replaced.wait()
+            again = math.inf if wait is None else max(wait, PACE_SECONDS)
+        known = self._sight.known
         # Where it could not be looked at now, its age is what it was at the last look.
-        if known is None or looked is None:
+        if known is None:
             return None
-        # Nobody tells when another process lets go of the file, or when a replaced version is settled.
-        again = self._replaced.wait() if resting else LOOK_AGAIN_SECONDS
-        age = max(0.0, looked - known.since)
-        if again is None:
-            return Reading(known.document, age)
-        return Reading(known.document, age, max(again, PACE_SECONDS if resting else 0.0))
+        return Reading(known.document, max(0.0, known.looked - known.since), again)
 
     def settle(self) -> float | None:
         """Merge what was typed into replaced versions, as far as it is ready.
@@ -174,10 +135,10 @@ class TaskFile:
             yield True
             return
         try:
-            deadline = time.monotonic() + (0.0 if self._known else self._patience)
+            deadline = time.monotonic() + (0.0 if self._sight.known else self._patience)
             resting = _share(descriptor)
             while not resting and time.monotonic() < deadline:
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
                 resting = _share(descriptor)
             yield resting
         finally:
@@ -185,52 +146,22 @@ class TaskFile:
 
     def _is_doubtful(self) -> bool:
         """Whether somebody has saved a version that may lack what orch had written."""
-        newest = self._replaced.newest()
-        return newest is not None and self._known is not None and self._known.document.text != newest
+        known = self._sight.known
+        # An editor empties a file before it writes it.
+        if known is None or not known.document.text.strip():
+            return False
+        return self._replaced.newest() not in (None, known.document.text)
 
     def _clear_doubts(self) -> bool:
         """Bring into the file what it lacks. Says whether what is known now can be relied on."""
         try:
             with self._lock_at_once.hold():
-                self._rewrite(_nothing, ())
+                self._rewrite(_nothing, (), patience=PACE_SECONDS)
         except OrchError:
             # Another orch is at work on it. Or it cannot be written, and after a while it counts as it is.
-            known, looked = self._known, self._looked
-            return known is None or looked is None or looked - known.since > WATCH_SECONDS
+            known = self._sight.known
+            return known is None or known.looked - known.since > WATCH_SECONDS
         return True
-
-    def _look(self) -> None:
-        """Bring what is known up to date. Raises OSError where the file cannot be read."""
-        status = self._target().stat()
-        known = self._known
-        if known and known.stamp == _stamp(status):
-            self._looked = self._now()
-        else:
-            self._find()
-
-    def _find(self) -> _Found:
-        """Read the file, whatever is known of it. Raises OSError."""
-        descriptor = os.open(self._target(), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            # Before it is read: if it changes meanwhile, its next stamp is another one.
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(errno.EINVAL, "not a plain file")
-            data = file.read()
-        text = data.decode("utf-8", "surrogateescape")
-        known, now, changed = self._known, self._now(), max(status.st_mtime, status.st_ctime)
-        settled = now - changed > _COARSE_SECONDS
-        if known and known.document.text == text:
-            known = replace(known, stamp=_stamp(status) if settled else ())
-        else:
-            # Whatever the clock of the file says, it changed after the last look at another version.
-            since = min(changed, now) if self._looked is None else min(max(changed, self._looked), now)
-            known = _Known(tasks_md.parse(text), since, _stamp(status) if settled else ())
-        self._known, self._looked = known, now
-        return _Found(data, status, known.document)
-
-    def _target(self) -> Path:
-        return Path(os.path.realpath(self._path))
 
     # --- changing ----------------------------------------------------------------------------------------
 
@@ -264,13 +195,16 @@ class TaskFile:
             with self._lock.hold():
                 self._change(name)
             time.sleep(UNDO_SECONDS)
-            found = self.apply([AddTask(task)]).tasks.get(task.id)
+            try:
+                found = self.apply([AddTask(task)]).tasks.get(task.id)
+            except TransientError:
+                return task.id  # It is added, and whoever works on the file now keeps it there.
             if found is not None and tasks_md.is_same_task(task, found):
                 return task.id
             taken.append(task.id)  # A person has typed that very id for something else.
         raise TransientError(f"{self._path} takes no new task", hint="`orch status` says what is wrong in it")
 
-    def _change(self, choose: _Choice) -> Document:
+    def _change(self, choose: Choice) -> Document:
         """Make the changes that are chosen for what is found, under the lock."""
         return self._rewrite(choose, self._sweep() if self._must_sweep() else ())
 
@@ -283,13 +217,14 @@ class TaskFile:
         return not self._repaired or self._replaced.wait() == 0.0
 
     def _sweep(self) -> list[LateEdit]:
-        # First what the file lacks: the sweep may forget what it was made from.
-        with contextlib.suppress(OSError):
-            self._find()
+        try:
+            # First what the file lacks: a sweep forgets what it was made from.
+            self._sight.look()
             if self._is_doubtful():
                 self._rewrite(_nothing, ())
-        try:
-            edits = self._replaced.sweep(self._target())
+            edits = self._replaced.sweep(self._sight.target)
+        except FileNotFoundError:
+            return []  # an editor has moved it away for a moment
         except OSError as error:
             raise self._failure(error) from error
         self._repaired = True
@@ -301,36 +236,38 @@ class TaskFile:
         if edits:
             self._rewrite(_nothing, edits)
 
-    def _rewrite(self, choose: _Choice, edits: Sequence[LateEdit]) -> Document:
+    def _rewrite(
+        self, choose: Choice, edits: Sequence[LateEdit], *, patience: float | None = None
+    ) -> Document:
         """Make the changes and merge the edits, under the lock."""
-        deadline = time.monotonic() + self._patience
-        waited = False
+        deadline = time.monotonic() + (self._patience if patience is None else patience)
+        waited, doubted = False, 0.0
         try:
             while time.monotonic() < deadline:
-                target = self._target()
-                found = self._find_whole()
+                found = self._sight.find_whole()
                 if found is None:
-                    self._make(target, choose(Document("")))
+                    self._make(choose(Document("")))
                     continue
                 merged = self._merge(found, edits)
-                if merged is not found.document and not waited and found.age < STILL_SECONDS:
+                by_person = merged is not found.document
+                if by_person and not waited and time.time() - found.changed < STILL_SECONDS:
                     waited = True
                     time.sleep(STILL_SECONDS)
                     continue
                 wanted = tasks_md.apply(merged, choose(merged))
-                by_person = merged is not found.document
-                if wanted is found.document or self._swap(target, found, wanted, by_person=by_person):
-                    self._replaced.remember(wanted.text)
+                if self._put(found, wanted, by_person=by_person):
                     for edit in edits:
                         self._replaced.accept(edit)
+                    self._replaced.remember(wanted.text)
                     return wanted
                 if by_person:
-                    self._replaced.prolong(found.changed)
+                    self._replaced.prolong(found.changed - (doubted or found.changed))
+                    doubted = found.changed
         except OSError as error:
             raise self._failure(error) from error
         raise TransientError(f"{self._path} is being saved all the time", retry_after=1.0)
 
-    def _merge(self, found: _Found, edits: Sequence[LateEdit]) -> Document:
+    def _merge(self, found: Found, edits: Sequence[LateEdit]) -> Document:
         """What was found, with everything that it lacks and that people typed elsewhere."""
         document = found.document
         text = self._restore(found)
@@ -338,48 +275,46 @@ class TaskFile:
             text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
         return document if text == document.text else tasks_md.parse(text)
 
-    def _restore(self, found: _Found) -> str:
+    def _restore(self, found: Found) -> str:
         """The text with what it lacks because it was made from a version that was replaced meanwhile."""
         text, newest = found.document.text, self._replaced.newest()
-        if newest is None or newest == text:
+        if newest is None or not self._is_doubtful():
             return text
         origin = tasks_md.find_origin(self._replaced.shown(found.changed), newest, text)
         if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
             return text  # It lacks nothing, or a person took back just what orch had written.
         return tasks_md.restore(origin.text, newest, found.document)
 
-    def _find_whole(self) -> _Found | None:
-        """The file, None where it is missing. One that is just being saved is waited for."""
-        deadline = time.monotonic() + SAVING_SECONDS
-        while True:
-            found = None
-            with contextlib.suppress(FileNotFoundError):
-                found = self._find()
-            saving = found is None or (
-                not found.data and time.time() - found.status.st_mtime < SAVING_SECONDS
-            )
-            if not saving or time.monotonic() > deadline:
-                return found
-            time.sleep(_PAUSE_SECONDS)
-
-    def _make(self, target: Path, changes: Sequence[Change]) -> None:
+    def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
         if not (self._create and changes and all(isinstance(change, AddTask) for change in changes)):
             raise TransientError(f"{self._path} is missing", hint="save it again, or run `orch init`")
-        atomic.create(target, tasks_md.apply(Document(""), changes).text.encode(), durable=True)
+        text = tasks_md.apply(Document(""), changes).text
+        atomic.create(self._sight.target, text.encode(), durable=True)
 
-    def _swap(self, target: Path, found: _Found, wanted: Document, *, by_person: bool) -> bool:
+    def _put(self, found: Found, wanted: Document, *, by_person: bool) -> bool:
+        """Have `wanted` in the place of `found`; says whether that was still what was there."""
+        if wanted is not found.document:
+            return self._swap(found, wanted, by_person=by_person)
+        try:
+            # Whoever is still writing it will be through with it at the next look.
+            return not self._is_doubtful() or self._sight.still_there(found)
+        except FileNotFoundError:
+            return False
+
+    def _swap(self, found: Found, wanted: Document, *, by_person: bool) -> bool:
         """Put `wanted` in the place of `found`; says whether that was still what was there.
 
         If not, a person's version is back in its place, or lies where the next sweep finds it.
         """
+        target = self._sight.target
         if not found.status.st_mode & 0o222:
             # It could be replaced all the same, but whoever made it so does not want it changed.
             raise PermissionError(errno.EACCES, "it is read-only", str(target))
         data = wanted.text.encode("utf-8", "surrogateescape")
         staged = self._replaced.stage(target, found.data, data, found.status)
         try:
-            unchanged = _stamp(target.stat()) == _stamp(found.status)
+            unchanged = self._sight.still_there(found)
             if unchanged:
                 self._exchange(staged.path, target)
         except OSError as error:
@@ -393,8 +328,7 @@ class TaskFile:
         swapped_out = staged.path.read_bytes()
         if swapped_out == found.data:
             self._replaced.retire(staged)
-            since = self._now() if by_person or not self._known else self._known.since
-            self._known = _Known(wanted, since)
+            self._sight.replaced(wanted, by_person=by_person)
             return True
         # Somebody saved between the look and the swap. That version goes back to where its editor
         # expects it: what is still being written to it then lands in the right place.
@@ -424,10 +358,6 @@ def _share(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
 
 
 def _nothing(_: Document) -> Sequence[Change]:

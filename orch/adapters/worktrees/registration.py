@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters import git, git_locks
+from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic, records
+from orch.core.names import is_task_id
 from orch.errors import OrchError, TransientError
 
 HALF_MADE_SECONDS = 600.0
@@ -77,6 +79,11 @@ class Registration:
         """Why a person locked it, None where nobody has. A killed `worktree add` does not count."""
         reason = _text(self.admin / "locked") if (self.admin / "locked").exists() else "initializing"
         return None if reason == "initializing" else reason
+
+    @property
+    def initializing(self) -> bool:
+        """Whether `git worktree add` is still at it, or was killed then."""
+        return _text(self.admin / "locked") == "initializing"
 
     @property
     def path(self) -> Path | None:
@@ -155,6 +162,25 @@ def discard_half_made(common: Path, task: str) -> None:
         with contextlib.suppress(OSError):
             if time.time() - entry.admin.stat().st_mtime > HALF_MADE_SECONDS:
                 entry.discard()
+
+
+def discard_killed(common: Path, trees: Path, lock: FileLock) -> None:
+    """Take away what a killed `worktree add` left of any worktree in `trees`.
+
+    Its files may be empty, and then `git fetch`, `git gc` and `git worktree list` fail in the whole
+    repository. `lock` is the one under which orch has git add worktrees: where we hold it, none is at it.
+    Raises TransientError where somebody else holds it all the time.
+    """
+    if any(_is_unfinished(entry, trees) for entry in every(common)):
+        with lock.hold():
+            for entry in every(common):
+                if _is_unfinished(entry, trees):
+                    entry.discard()
+
+
+def _is_unfinished(entry: Registration, trees: Path) -> bool:
+    path = entry.path
+    return path is not None and path.parent == trees and is_task_id(path.name) and entry.initializing
 
 
 def clear_locks(registration: Registration, tree: Path) -> None:

@@ -11,13 +11,14 @@ Whatever changes git's list of worktrees happens under one lock, since git's own
 (measured: 5 of 80). Everything about one task happens under that task's lock. Checkouts run in parallel.
 """
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from orch.adapters import git
+from orch.adapters import git, git_locks
 from orch.adapters import repository as repositories
-from orch.adapters.locks import FileLock
+from orch.adapters.locks import WAIT_SECONDS, FileLock
 from orch.adapters.origin import RETRY_SECONDS, Origin
 from orch.adapters.worktrees import provisions, registration, removal, signs
 from orch.adapters.worktrees.clearing import Clearing, is_usable
@@ -31,6 +32,9 @@ from orch.ports import Worktree
 
 COMMITS_LIMIT = 500
 """Messages of commits that are read: for a person and the pull request, not for a machine."""
+
+REPAIR_SECONDS = 2.0
+"""A start does not wait longer than this for another git: the first worktree does it then."""
 
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]*")
 _ELSEWHERE = re.compile(r"already (?:checked out|used by worktree) at '([^']*)'")
@@ -67,7 +71,7 @@ class GitWorktrees:
         self._warn = warn
         self._common = git.common_directory(self._repository)
         self._origin = Origin(self._repository, base, retries=retries)
-        self._list_lock = FileLock(self._common / "orch" / "worktrees.flock")
+        self._list_lock = _list_lock(self._common)
         self._clearing = Clearing(self._common, runs, hooks=self._hooks, lock=self._list_lock, warn=warn)
 
     def ensure(self, run: RunKey, branch: str, fresh: bool = False) -> Worktree:
@@ -203,6 +207,7 @@ class GitWorktrees:
         """Make the worktree anew. Gives the sha of the base."""
         here, there = f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"
         keep: list[str] = []
+        registration.discard_killed(self._common, self._trees, self._list_lock)
         start = ""  # Go on from the branch as it is.
         if fresh or not self._has_work(known, here):
             if self._origin.fetch(branch):
@@ -276,6 +281,23 @@ class GitWorktrees:
         places = (folder / str(run.attempt - 1), folder / str(run.attempt))
         aside = self._trees / removal.ORPHANS / f"{run.task}-{run.attempt}"
         return next((place for place in places if place.is_dir()), aside)
+
+
+def repair(repository: Path, trees: Path) -> None:
+    """Take away what a git that was killed left in the way of every other one, see `git_locks` too.
+
+    What cannot be done now is left to `ensure`. Raises ConfigError where there is no repository.
+    """
+    common = git.common_directory(repository.resolve())
+    git_locks.discard_left(common)
+    with contextlib.suppress(TransientError):
+        lock = _list_lock(common, wait=REPAIR_SECONDS)
+        registration.discard_killed(common, trees.resolve(), lock)
+
+
+def _list_lock(common: Path, wait: float = WAIT_SECONDS) -> FileLock:
+    """What guards git's list of worktrees."""
+    return FileLock(common / "orch" / "worktrees.flock", wait=wait)
 
 
 def _check_branch(branch: str) -> None:
