@@ -217,15 +217,15 @@ class TaskFile:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a plain file")
             data = file.read()
-        text = data.decode("utf-8", "surrogateescape")
         known, now, changed = self._known, self._now(), max(status.st_mtime, status.st_ctime)
         settled = now - changed > _COARSE_SECONDS
-        if known and known.document.text == text:
+        if known and known.document.data == data:
             known = replace(known, stamp=_stamp(status) if settled else ())
         else:
             # Whatever the clock of the file says, it changed after the last look at another version.
             since = min(changed, now) if self._looked is None else min(max(changed, self._looked), now)
-            known = _Known(tasks_md.parse(text), since, _stamp(status) if settled else ())
+            document = tasks_md.parse_again(known.document if known else Document(), data)
+            known = _Known(document, since, _stamp(status) if settled else ())
         self._known, self._looked = known, now
         return _Found(data, status, known.document)
 
@@ -310,7 +310,7 @@ class TaskFile:
                 target = self._target()
                 found = self._find_whole()
                 if found is None:
-                    self._make(target, choose(Document("")))
+                    self._make(target, choose(Document()))
                     continue
                 merged = self._merge(found, edits)
                 if merged is not found.document and not waited and found.age < STILL_SECONDS:
@@ -366,7 +366,7 @@ class TaskFile:
         """Make the missing file, empty, if new tasks are all that is wanted."""
         if not (self._create and changes and all(isinstance(change, AddTask) for change in changes)):
             raise TransientError(f"{self._path} is missing", hint="save it again, or run `orch init`")
-        atomic.create(target, tasks_md.apply(Document(""), changes).text.encode(), durable=True)
+        atomic.create(target, tasks_md.apply(Document(), changes).data, durable=True)
 
     def _swap(self, target: Path, found: _Found, wanted: Document, *, by_person: bool) -> bool:
         """Put `wanted` in the place of `found`; says whether that was still what was there.
@@ -376,7 +376,7 @@ class TaskFile:
         if not found.status.st_mode & 0o222:
             # It could be replaced all the same, but whoever made it so does not want it changed.
             raise PermissionError(errno.EACCES, "it is read-only", str(target))
-        data = wanted.text.encode("utf-8", "surrogateescape")
+        data = wanted.data
         staged = self._replaced.stage(target, found.data, data, found.status)
         try:
             unchanged = _stamp(target.stat()) == _stamp(found.status)
