@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from orch.cli.reference import shorten
-from orch.core.model import Run, Task
+from orch.core.model import Run
+from orch.core.tasks_md import Document
 from orch.dashboard.digest import find_pull
 from orch.dashboard.plain import printable, span
 from orch.errors import OrchError
@@ -19,12 +20,15 @@ LABEL = 10
 """Columns of the words on the left."""
 
 
-def describe(project: "Project", name: str, line: Task | None, history: Sequence[Run]) -> Iterator[str]:
-    """The lines that say everything about a task; `line` is None where tasks.md has it no more."""
+def describe(
+    project: "Project", name: str, document: Document | None, history: Sequence[Run]
+) -> Iterator[str]:
+    """The lines that say everything about a task; `document` is None where tasks.md cannot be read."""
+    line = document.tasks.get(name) if document else None
     last = history[-1] if history else None
     title = line.title if line else (last.claim.title if last else "")
     yield typer.style(f"{name}  {printable(title)}", bold=True)
-    if line is None:
+    if document is None or line is None:
         yield _pair("Status", "its line is not in tasks.md any more")
     else:
         yield _pair("Status", str(line.mark.status) + (" (live)" if last and last.live else ""))
@@ -34,7 +38,10 @@ def describe(project: "Project", name: str, line: Task | None, history: Sequence
         yield from _pairs("Reason", line.fields.get("Reason", ""))
         yield from _pairs("Retry at", line.fields.get("Retry at", ""))
         yield from _pairs("Merged", line.fields.get("Merged", ""))
-        yield _pair("Line", f"{shorten(project.config.project.tasks_file, project.root)}:{line.line}")
+        yield _pair(
+            "Line",
+            f"{shorten(project.config.project.tasks_file, project.root)}:{document.lines_of([line])[0]}",
+        )
         for number, note in enumerate(line.notes.splitlines()):
             yield _pair("" if number else "Notes", note)
     if last is None:

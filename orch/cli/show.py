@@ -18,6 +18,6 @@ def show(context: typer.Context, task: TaskName) -> None:
     project = place.open(lenient=True)
     name = choose(task, known_ids(project))
     reading = project.tasks.read()
-    line = reading.document.tasks.get(name) if reading else None
-    for text in describe(project, name, line, project.runs.history(name)):
+    document = reading.document if reading else None
+    for text in describe(project, name, document, project.runs.history(name)):
         typer.echo(text)

@@ -14,6 +14,6 @@ def count_statuses(document: Document | None) -> Mapping[Status, int]:
     """
     counts: Counter[Status] = Counter()
     if document is not None:
-        counts.update(task.mark.status for task in document.tasks.values())
-        counts.update(task.mark.status for task in document.unnamed)
+        counts.update(task.status for task in document.tasks.values())
+        counts.update(task.status for task in document.unnamed)
     return {status: counts[status] for status in Status}

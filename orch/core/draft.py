@@ -125,7 +125,7 @@ class Draft:
             return
         for name in self.runs.keys() - self.live:
             task, outcome = document.tasks.get(name), self.runs[name].outcome
-            status = task.mark.status if task else None
+            status = task.status if task else None
             waits = outcome is not None and outcome.retry_at is not None and status is Status.PENDING
             if not waits and status is not Status.ACTIVE:
                 del self.runs[name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md import Document
@@ -29,51 +30,48 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
     Costs time in proportion to the document: call it when the document has changed.
     """
     ready: list[Task] = []
-    dependent: list[Task] = []
     active: list[str] = []
     unmerged: list[str] = []
-    for task in document.tasks.values():
-        match task.mark.status:
-            case Status.PENDING:
-                (dependent if task.after else ready).append(task)
-            case Status.ACTIVE:
-                active.append(task.id)
-            case Status.COMPLETED if "PR" in task.fields and "Merged" not in task.fields:
-                unmerged.append(task.id)
-            case _:
-                pass
-    problems: list[Problem] = []
     waiting: dict[str, str] = {}
     parents: dict[str, tuple[str, ...]] = {}
-    if dependent:
-        resolve = _Resolver(document.tasks)
-        for task in dependent:
-            unmet = []
+    wrong: list[tuple[Task, str]] = []
+    resolve = _Resolver(document.tasks)
+    for task in document.tasks.values():
+        status = task.status
+        if status is Status.PENDING and not task.after:
+            ready.append(task)
+        elif status is Status.PENDING:
             reasons = []
+            unmet = []
             for name in task.after:
                 parent = resolve(name)
                 reason = _unmet(name, parent, unblock_on)
                 if reason:
                     reasons.append(reason)
-                    if parent is None:
-                        problems.append(Problem(task.line, f"{task.id} {reason}"))
                     unmet.append(parent.id if parent else "")
+                    if parent is None:
+                        wrong.append((task, f"{task.id} {reason}"))
             if reasons:
                 waiting[task.id] = "; ".join(reasons)
                 parents[task.id] = tuple(unmet)
             else:
                 ready.append(task)
+        elif status is Status.ACTIVE:
+            active.append(task.id)
+        elif status is Status.COMPLETED and "PR" in task.bullets and "Merged" not in task.bullets:
+            unmerged.append(task.id)
     for cycle in _cycles(parents):
         text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
         waiting.update(dict.fromkeys(cycle, text))
-        problems.append(Problem(document.tasks[cycle[0]].line, text))
-    order = sorted(range(len(ready)), key=lambda place: (ready[place].priority, ready[place].line))
+        wrong.append((document.tasks[cycle[0]], text))
+    lines = document.lines_of([task for task, _ in wrong])
+    ready.sort(key=attrgetter("priority"))
     return Plan(
-        ready=tuple(ready[place].id for place in order),
+        ready=tuple(map(attrgetter("id"), ready)),
         waiting=waiting,
         active=tuple(active),
         unmerged=tuple(unmerged),
-        problems=tuple(problems),
+        problems=tuple(Problem(line, text) for line, (_, text) in zip(lines, wrong, strict=True)),
     )
 
 
@@ -81,8 +79,8 @@ def _unmet(name: str, parent: Task | None, unblock_on: str) -> str:
     """Why a parent does not free its dependents yet, '' if it does."""
     if parent is None:
         return f"waits for {name}, which is not in tasks.md"
-    match parent.mark.status:
-        case Status.COMPLETED if unblock_on == "completed" or "Merged" in parent.fields:
+    match parent.status:
+        case Status.COMPLETED if unblock_on == "completed" or "Merged" in parent.bullets:
             return ""
         case Status.COMPLETED:
             return f"waits for {parent.id} to be merged"

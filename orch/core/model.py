@@ -1,6 +1,7 @@
 """The words of the house: what a task, a run, a worktree and a pull request are. Pure data."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
@@ -47,8 +48,11 @@ PENDING = Mark()
 
 
 @dataclass(frozen=True, slots=True)
-class Task(Evolving):
-    """One line of tasks.md and what is written under it."""
+class Task:
+    """One line of tasks.md and what is written under it.
+
+    Where the line stands is known to the Document alone: it shifts with every line above it.
+    """
 
     id: str
     """Empty until orch has given one."""
@@ -65,18 +69,30 @@ class Task(Evolving):
     """What a person wrote under the line, without orch's own bullets. Goes into the prompt."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """orch's own bullets, for example {"Branch": "orch/t-3-fix", "Attempt": "2"}."""
-    line: int = 0
-    """1-based line number in the file this was read from."""
     text: str = ""
     """The whole line as it stands, without its line ending."""
     terminated: bool = True
     """False for a last line without a line ending: a person may still be typing it."""
 
     @property
+    def status(self) -> Status:
+        """What the mark says. Asked of every task at every change, as the next one: they must be cheap."""
+        return self.mark.status
+
+    @property
+    def bullets(self) -> AbstractSet[str]:
+        """The names of the `fields`."""
+        return self.fields.keys()
+
+    @property
     def attempt(self) -> int:
         """The last attempt that tasks.md tells of, 0 where it tells of none."""
         told = self.fields.get("Attempt", "")
         return int(told) if told.isascii() and told.isdecimal() and len(told) < 9 else 0
+
+    def evolve(self, **changes: Any) -> "Task":
+        """A copy with `changes` applied. Raises TypeError for an unknown field."""
+        return Task(**{**{name: getattr(self, name) for name in Task.__dataclass_fields__}, **changes})
 
 
 FIELDS = (

@@ -90,13 +90,13 @@ def make_digest(snapshot: Snapshot, before: Digest | None = None) -> Digest:
     else:
         tasks = _all_tasks(snapshot.document)
         counts = count_tasks(snapshot)
-        pending = [task for task in tasks if task.mark.status is Status.PENDING]
+        pending = [task for task in tasks if task.status is Status.PENDING]
         pending.sort(key=lambda task: task.priority)
-        failed = [task for task in tasks if task.mark.status in (Status.BLOCKED, Status.FAILED)]
-        failed.sort(key=lambda task: task.mark.status is Status.FAILED)
-        pulls = [task for task in tasks if task.mark.status is Status.COMPLETED and "PR" in task.fields]
-        pulls.sort(key=lambda task: ("Merged" in task.fields, -_pull_number(task)))
-        open_pulls = sum(1 for task in pulls if "Merged" not in task.fields)
+        failed = [task for task in tasks if task.status in (Status.BLOCKED, Status.FAILED)]
+        failed.sort(key=lambda task: task.status is Status.FAILED)
+        pulls = [task for task in tasks if task.status is Status.COMPLETED and "PR" in task.bullets]
+        pulls.sort(key=lambda task: ("Merged" in task.bullets, -_pull_number(task)))
+        open_pulls = sum(1 for task in pulls if "Merged" not in task.bullets)
     return Digest(snapshot, counts, pending, failed, pulls, open_pulls)
 
 
@@ -110,7 +110,7 @@ def _all_tasks(document: Document | None) -> Sequence[Task]:
 
 
 def _task_row(snapshot: Snapshot, task: Task) -> TaskRow:
-    status = task.mark.status
+    status = task.status
     run = snapshot.runs.get(task.id)
     outcome = run.outcome if run else None
     pull = find_pull(run)

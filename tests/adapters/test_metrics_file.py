@@ -153,8 +153,8 @@ class TestFile:
         assert (second["task"], second["pid"], second["started_at"]) == ("t-2", 77, 3.0)
 
     def test_tasks_are_counted_anew_for_each_document(self, file: MetricsFile, path: Path) -> None:
-        one = Document("", tasks={"t-1": Task("t-1", "x")})
-        two = Document("", tasks={"t-1": Task("t-1", "x", Mark(Status.ACTIVE))})
+        one = Document(tasks={"t-1": Task("t-1", "x")})
+        two = Document(tasks={"t-1": Task("t-1", "x", Mark(Status.ACTIVE))})
         file.write(replace(SNAPSHOT, document=one))
         assert content(path)["counts"]["pending"] == 1
         file.write(replace(SNAPSHOT, document=two))

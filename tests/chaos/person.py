@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orch.core.model import Status, Task
 from orch.core.tasks_md import Document, parse
+from orch.core.tasks_md.written import WrittenTask
 from tests.adapters.editors import STYLES
 from tests.chaos.world import task_lines
 
@@ -134,19 +135,21 @@ class Person(threading.Thread):
 
     def _alter(self, text: str, document: Document, task: Task, kind: str, number: int) -> str:
         lines = text.splitlines(keepends=True)
-        place = next(piece for piece in document.pieces if piece.task is task)
-        first = lines[place.start]
+        (line,) = document.lines_of([task])
+        start = line - 1
+        first = lines[start]
         match kind:
             case "note":
-                lines.insert(place.start + 1, f"  typed-{number}\n")
+                lines.insert(start + 1, f"  typed-{number}\n")
             case "priority":
-                lines[place.start] = re.sub(r"\{p\d\}", f"{{p{number % 4}}}", first)
+                lines[start] = re.sub(r"\{p\d\}", f"{{p{number % 4}}}", first)
             case "again":
-                lines[place.start] = re.sub(r"^\[[^]]*\]", "[]", first)
+                lines[start] = re.sub(r"^\[[^]]*\]", "[]", first)
             case "mark":
-                lines[place.start] = re.sub(r"^\[[^]]*\]", sorted(BY_HAND)[number % 2], first)
+                lines[start] = re.sub(r"^\[[^]]*\]", sorted(BY_HAND)[number % 2], first)
             case _:
-                del lines[place.start : place.end]
+                assert isinstance(task, WrittenTask)
+                del lines[start : start + len(task.raw.splitlines())]
         return "".join(lines)
 
     def _remember(self, expected: Expected, kind: str, number: int) -> None:

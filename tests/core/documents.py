@@ -8,8 +8,7 @@ from orch.core.tasks_md import Document
 
 def document(*tasks: Task, unnamed: Iterable[Task] = ()) -> Document:
     """A document that holds just these tasks, in this order."""
-    placed = [task.evolve(line=number) for number, task in enumerate(tasks, 1)]
-    return Document(text="x", tasks={task.id: task for task in placed}, unnamed=tuple(unnamed))
+    return Document(tasks={task.id: task for task in tasks}, unnamed=tuple(unnamed))
 
 
 def task(name: str, status: Status = Status.PENDING, **fields: object) -> Task:

@@ -704,7 +704,7 @@ def test_a_file_that_is_away_or_empty_stops_nobody() -> None:
     world.document()
     empty = world.document()
     assert empty is not None
-    object.__setattr__(empty, "text", " \n")
+    object.__setattr__(empty, "chunks", parse(" \n").chunks)
     assert world.settle() == []
     world.tasks.update(tasks)
     world.settle()

@@ -6,8 +6,8 @@ import pytest
 
 from orch.core.model import FIELDS, PENDING, Mark, Problem, Status, Task
 from orch.core.tasks_md import parse, render_mark, task_line
-from orch.core.tasks_md.document import read_task
 from orch.core.tasks_md.grammar import match_task, section_name
+from orch.core.tasks_md.written import read_task
 
 DATA = Path(__file__).parents[1] / "data" / "tasks-md"
 
@@ -141,7 +141,7 @@ TAGS = [
 @pytest.mark.parametrize(("text", "fields"), TAGS)
 def test_tags_are_read(text: str, fields: dict[str, object]) -> None:
     document = parse(f"[] gh-1: {text}\n")
-    expected = Task("gh-1", "t", line=1, text=f"[] gh-1: {text}")
+    expected = Task("gh-1", "t", text=f"[] gh-1: {text}")
     assert document.tasks["gh-1"] == expected.evolve(**fields)
     later = "{model:…} and {budget:…} are kept, but this version does not act on them"
     assert [problem.message for problem in document.problems] == [later] * ("budget" in fields)
@@ -364,7 +364,7 @@ def test_a_last_line_without_an_ending(text: str, terminated: bool) -> None:
 
 def test_lines_end_at_line_feeds_only() -> None:
     document = parse("\ufeff[] t-1: a\u2028[] t-2: b\x85[] t-3: c\x0b\r[] t-4: d\r\n[] t-5: e\n")
-    assert {name: task.line for name, task in document.tasks.items()} == {"t-1": 1, "t-5": 2}
+    assert document.lines_of([document.tasks["t-1"], document.tasks["t-5"]]) == [1, 2]
     assert document.tasks["t-1"].text.endswith("t-4: d")
 
 
@@ -455,14 +455,14 @@ def test_lines_are_written(task: Task, line: str) -> None:
 def test_a_written_line_reads_back() -> None:
     task = Task("t-1", "x (y)", priority=7, after=("a-1",), agent="b", model="c", budget=1.25)
     line = task_line(task)
-    assert only(line) == task.evolve(line=1, text=line, terminated=False)
+    assert only(line) == task.evolve(text=line, terminated=False)
 
 
 def test_only_task_lines_are_taken_apart() -> None:
     with pytest.raises(ValueError, match="not a task line"):
         match_task("prose")
     with pytest.raises(ValueError, match="not a task line"):
-        read_task([" [] indented\n"], 1)
+        read_task([" [] indented\n"], b" [] indented\n")
 
 
 def test_fields_are_all_read() -> None:

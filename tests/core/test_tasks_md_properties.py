@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orch.core.actions import AddTask, Archive, Change, SetId, SetMark
@@ -110,7 +110,7 @@ def changes_to(draw: st.DrawFn, document: Document) -> Change:
         return SetMark(task.id, was, draw(MARKS), tuple(draw(FIELD_CHANGES)))
     if kind == "id" and document.unnamed:
         task = draw(st.sampled_from(document.unnamed))
-        return SetId(task.text, task.line + draw(st.integers(-2, 2)), draw(NAMES))
+        return SetId(task.text, document.lines_of([task])[0] + draw(st.integers(-2, 2)), draw(NAMES))
     if kind == "archive":
         return Archive(draw(NAMES))
     title = draw(st.sampled_from(["new", "new {p1}", "new --> arrow", "new {x:"]))
@@ -140,9 +140,10 @@ def task_titles(text: str) -> Counter[str]:
 
 def essence(task: Task) -> Task:
     """All of a task but where it stands."""
-    return task.evolve(line=0, terminated=True)
+    return task.evolve(terminated=True)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_kept(text: str) -> None:
     document = parse(text)
@@ -150,23 +151,27 @@ def test_any_text_is_kept(text: str) -> None:
     assert apply(document, []) is document
 
 
+@settings(deadline=None)
 @given(FILES)
 def test_any_queue_is_kept_and_every_task_is_on_its_line(text: str) -> None:
     document = parse(text)
     assert document.text == text
     lines = text.removeprefix("\ufeff").split("\n")
-    for task in (*document.tasks.values(), *document.unnamed):
-        assert lines[task.line - 1].removesuffix("\r") == task.text
+    tasks = (*document.tasks.values(), *document.unnamed)
+    for task, line in zip(tasks, document.lines_of(tasks), strict=True):
+        assert lines[line - 1].removesuffix("\r") == task.text
         assert type(task.title) is str
     assert all(1 <= problem.line <= len(lines) for problem in document.problems)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_kept(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     assert parse(text).text.encode("utf-8", "surrogateescape") == data
 
 
+@settings(deadline=None)
 @given(st.data(), FILES)
 def test_a_change_touches_only_its_own_task(data: st.DataObject, text: str) -> None:
     before = parse(text)
@@ -215,6 +220,7 @@ def test_a_change_touches_only_its_own_task(data: st.DataObject, text: str) -> N
             assert human_lines(after.text) == human_lines(text)
 
 
+@settings(deadline=None)
 @given(st.data(), FILES)
 def test_many_changes_lose_no_line(data: st.DataObject, text: str) -> None:
     document = parse(text)
@@ -228,6 +234,7 @@ def test_many_changes_lose_no_line(data: st.DataObject, text: str) -> None:
     assert set(parse(text).tasks) <= set(document.tasks)
 
 
+@settings(deadline=None)
 @given(st.data(), FILES)
 def test_blank_lines_do_not_pile_up(data: st.DataObject, text: str) -> None:
     document = parse(text)
@@ -243,6 +250,7 @@ def test_blank_lines_do_not_pile_up(data: st.DataObject, text: str) -> None:
     assert seen[1] == seen[2] == seen[3]
 
 
+@settings(deadline=None)
 @given(FILES, FILES, FILES)
 def test_a_merge_loses_nothing_that_was_typed(base: str, ours: str, theirs: str) -> None:
     merged = merge(base, ours, theirs)
@@ -250,6 +258,7 @@ def test_a_merge_loses_nothing_that_was_typed(base: str, ours: str, theirs: str)
     assert typed - human_lines(merged) == Counter()
 
 
+@settings(deadline=None)
 @given(FILES, FILES)
 def test_a_merge_with_one_side_unchanged_is_the_other_side(base: str, other: str) -> None:
     assert merge(base, other, base) == other

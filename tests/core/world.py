@@ -50,7 +50,7 @@ from orch.core.model import (
 )
 from orch.core.names import number_of
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
-from orch.core.tasks_md import Document
+from orch.core.tasks_md import Document, parse
 
 TODAY = "1970-01-12"
 """The date of the world's clock: the run directories have been pruned today."""
@@ -115,8 +115,7 @@ class World:
         written = (tuple(self.tasks.items()), tuple(self.unnamed))
         if self._document is None or written != self._written:
             self._written = written
-            placed = {n: t.evolve(line=i) for i, (n, t) in enumerate(self.tasks.items(), 1)}
-            self._document = Document("x", placed, tuple(self.unnamed))
+            self._document = Document(dict(self.tasks), tuple(self.unnamed), chunks=parse("x").chunks)
         return self._document
 
     def look(self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0) -> Seen:

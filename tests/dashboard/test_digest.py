@@ -33,7 +33,7 @@ class Counted(Mapping[str, Value]):
 def test_a_document_and_its_runs_are_gone_through_only_when_they_change() -> None:
     tasks: Counted[Task] = Counted({f"t-{number}": Task(f"t-{number}", "x") for number in range(9)})
     runs: Counted[Run] = Counted({"t-1": make_run("t-1")})
-    snapshot = make_snapshot(document=Document("", tasks))
+    snapshot = make_snapshot(document=Document(tasks))
     snapshot = replace(snapshot, runs=runs, live=frozenset({"t-1"}))
     known = make_digest(snapshot)
     before = (tasks.times, runs.times)

@@ -71,7 +71,7 @@ def test_without_a_coordinator_and_a_readable_file_there_is_still_a_report() -> 
 
 
 def test_a_line_without_an_id_counts() -> None:
-    snapshot = make_snapshot(document=Document("", {}, unnamed=(Task("", "New"),)))
+    snapshot = make_snapshot(document=Document({}, unnamed=(Task("", "New"),)))
     report = make_report(snapshot, NOW)
     assert report["counts"]["pending"] == 1
     assert report["tasks"][0]["id"] is None

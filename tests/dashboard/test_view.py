@@ -167,7 +167,7 @@ def poisoned(evil: str) -> Snapshot:
     runs = {"t-1": make_run("t-1"), "t-4": end(make_run("t-4"), OutcomeKind.COMPLETED, evil, pull)}
     return replace(
         make_snapshot(),
-        document=Document("", tasks, problems=(Problem(3, evil),)),
+        document=Document(tasks, problems=(Problem(3, evil),)),
         runs=runs,
         live=frozenset({"t-1"}),
         metrics=Metrics(history=(Event(NOW, "failed", evil, "t-3"),)),

@@ -86,15 +86,15 @@ class Sight:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a plain file")
             data = file.read()
-        text = data.decode("utf-8", "surrogateescape")
         known, now, changed = self.known, self._now(), max(status.st_mtime, status.st_ctime)
         stamp = _stamp(status) if now - changed > _COARSE_SECONDS else ()
-        if known and known.document.text == text:
+        if known and known.document.data == data:
             self.known = found = replace(known, looked=now, stamp=stamp)
         else:
             # Whatever the clock of the file says, it changed after the last look at another version.
             since = min(max(changed, known.looked), now) if known else min(changed, now)
-            self.known = found = Known(tasks_md.parse(text), since, now, stamp)
+            document = tasks_md.parse_again(known.document if known else Document(), data)
+            self.known = found = Known(document, since, now, stamp)
         return Found(data, status, found.document)
 
     def find_whole(self) -> Found | None:

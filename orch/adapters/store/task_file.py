@@ -246,7 +246,7 @@ class TaskFile:
             while time.monotonic() < deadline:
                 found = self._sight.find_whole()
                 if found is None:
-                    self._make(choose(Document("")))
+                    self._make(choose(Document()))
                     continue
                 merged = self._merge(found, edits)
                 by_person = merged is not found.document
@@ -289,8 +289,8 @@ class TaskFile:
         """Make the missing file, empty, if new tasks are all that is wanted."""
         if not (self._create and changes and all(isinstance(change, AddTask) for change in changes)):
             raise TransientError(f"{self._path} is missing", hint="save it again, or run `orch init`")
-        text = tasks_md.apply(Document(""), changes).text
-        atomic.create(self._sight.target, text.encode(), durable=True)
+        data = tasks_md.apply(Document(), changes).data
+        atomic.create(self._sight.target, data, durable=True)
 
     def _put(self, found: Found, wanted: Document, *, by_person: bool) -> bool:
         """Have `wanted` in the place of `found`; says whether that was still what was there."""
@@ -311,7 +311,7 @@ class TaskFile:
         if not found.status.st_mode & 0o222:
             # It could be replaced all the same, but whoever made it so does not want it changed.
             raise PermissionError(errno.EACCES, "it is read-only", str(target))
-        data = wanted.text.encode("utf-8", "surrogateescape")
+        data = wanted.data
         staged = self._replaced.stage(target, found.data, data, found.status)
         try:
             unchanged = self._sight.still_there(found)

@@ -35,13 +35,13 @@ def read_queue(draft: Draft) -> None:
         draft.change(unstartable=found, waiting=waiting, agent_problems=problems)
         _tell_unstartable(draft)
     used: list[str] = []
-    for task in document.unnamed:
+    for task, line in zip(document.unnamed, document.lines_of(document.unnamed), strict=True):
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
         # The ids of a whole paste are counted up from one search for the highest.
         used = [names.next_id(used or document.tasks, least=draft.state.highest_id)]
-        draft.write(SetId(task.text, task.line, used[0]))
+        draft.write(SetId(task.text, line, used[0]))
 
 
 def _tell_unstartable(draft: Draft) -> None:

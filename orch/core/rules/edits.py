@@ -61,7 +61,7 @@ def _move_misplaced(draft: Draft, document: Document) -> None:
         if name in draft.live or name in draft.state.plan.active:
             continue  # Its mark is orch's own business.
         fields: list[tuple[str, str | None]] = [("PID", None)]
-        if task.mark.status is Status.COMPLETED and "Completed" not in task.fields:
+        if task.mark.status is Status.COMPLETED and "Completed" not in task.bullets:
             fields.append(("Completed", draft.stamp(draft.now)))
         draft.write(SetMark(name, task.mark, task.mark, tuple(fields)))
 

@@ -1,6 +1,6 @@
 """Reads and changes tasks.md without touching a byte that need not change. Pure."""
 
-from orch.core.tasks_md.document import Document, parse
+from orch.core.tasks_md.document import Document, parse, parse_again
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import bullet_text, render_mark, task_line
 from orch.core.tasks_md.merge import merge
@@ -14,6 +14,7 @@ __all__ = [
     "is_same_task",
     "merge",
     "parse",
+    "parse_again",
     "render_mark",
     "restore",
     "task_line",

@@ -1,270 +1,258 @@
-"""tasks.md, read: which lines are tasks, what belongs to each, and what looks wrong. Pure."""
+"""tasks.md, read: its tasks, where they stand, and what looks wrong. Pure.
+
+A document is a row of chunks. Versions of a document share the chunks, and so the tasks, that are the
+same in both.
+"""
 
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from orch.core.model import Problem, Status, Task
-from orch.core.tasks_md.grammar import (
-    FIELD,
-    HOMES,
-    LINE,
-    LINES,
-    match_task,
-    read_mark,
-    read_tags,
-    section_name,
-)
+from orch.core.tasks_md.scan import Chunk, Scan
+from orch.core.tasks_md.written import WrittenTask, decode, encode
 
 BOM = "\ufeff"
-_NOTES = ("bullet", "odd", "fence", "prose")
-"""What can belong to the task above although it stands at column 0."""
+_BOM = encode(BOM)
 _NO_TEXT = re.compile("[\0\udc80-\udcff]")
 """A NUL, or a byte that is not UTF-8 (as a surrogate escape): the file is something else than text."""
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-class Piece(NamedTuple):
-    """Some lines of the file that belong together."""
+class Tasks(Mapping[str, Task]):
+    """The tasks of a document by id, in the order of the file; the first line of an id counts."""
 
-    kind: str
-    """`task`, `heading`, `blank`, `rule`, or `text` for everything else."""
-    start: int
-    """0-based index of its first line."""
-    end: int
-    """Index after its last line. Blank lines after a task are no part of it."""
-    section: str
-    """One of SECTIONS: what a heading names, or the heading that another piece stands under."""
-    level: int = 0
-    """Of a heading, 1 to 6."""
-    task: Task | None = None
-    """None also for a second line of an id, and for a mark without a title."""
+    __slots__ = ("_by_name", "_chunks", "_plain")
+
+    def __init__(self, chunks: Sequence[Chunk], by_name: dict[str, WrittenTask], *, plain: bool) -> None:
+        """`plain`: every task in the chunks has an id of its own."""
+        self._chunks = chunks
+        self._by_name = by_name
+        self._plain = plain
+
+    def __getitem__(self, name: str) -> WrittenTask:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (task.id for task in self._all())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def values(self) -> ValuesView[Task]:
+        """The tasks, without looking up each."""
+        return _Values(self)
+
+    def _all(self) -> Iterator[WrittenTask]:
+        tasks = chain.from_iterable(chunk.tasks for chunk in self._chunks)
+        if self._plain:
+            return tasks
+        return (task for task in tasks if self._by_name.get(task.id) is task)
 
 
-@dataclass(frozen=True, slots=True)
+class _Values(ValuesView[Task]):
+    _mapping: Tasks
+
+    def __iter__(self) -> Iterator[Task]:
+        return self._mapping._all()  # noqa: SLF001 - its own view
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """tasks.md, parsed."""
 
-    text: str
-    """Every character of the file (bytes that are not UTF-8 as surrogate escapes)."""
     tasks: Mapping[str, Task] = field(default_factory=dict)
     """By id, in the order of the file; the first line of an id counts."""
     unnamed: tuple[Task, ...] = ()
     """Task lines without an id, in the order of the file."""
     problems: tuple[Problem, ...] = ()
-    pieces: tuple[Piece, ...] = field(default=(), repr=False, compare=False)
-    """How the lines of the text hang together, for `apply`."""
+    chunks: tuple[Chunk, ...] = field(default=(), repr=False)
+    """The lines of the file, for `apply`."""
+    by_name: dict[str, WrittenTask] = field(default_factory=dict, repr=False)
+    """The `tasks`, in any order."""
+    bom: bool = False
+    """Whether the file begins with a byte-order mark, which is no part of the chunks."""
+    doubled: frozenset[str] = frozenset()
+    """Ids with more than one line."""
+    steady: bool = True
+    """Whether a change of one chunk leaves all others as they are read."""
+
+    @property
+    def data(self) -> bytes:
+        """Every byte of the file, put together at each call."""
+        raws = chain.from_iterable([chunk.raws for chunk in self.chunks])
+        return b"".join(chain([_BOM], raws) if self.bom else raws)
+
+    @property
+    def text(self) -> str:
+        """`data` as text, with bytes that are not UTF-8 as surrogate escapes."""
+        return decode(self.data)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Document) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("data", "tasks", "unnamed", "problems", "doubled", "steady")
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def lines_of(self, tasks: Sequence[Task]) -> list[int]:
+        """The 1-based line number of each of these tasks of the document; 0 for any other.
+
+        Costs time in proportion to the document, however many are asked for.
+        """
+        wanted = {id(task): 0 for task in tasks}
+        above = 0
+        for chunk in self.chunks if wanted else ():
+            if not wanted.keys().isdisjoint(map(id, chunk.tasks)):
+                wanted.update((id(task), above + number) for number, task in chunk.numbered())
+            above += chunk.lines
+        return [wanted[id(task)] for task in tasks]
 
     def stale(self, today: str) -> tuple[str, ...]:
         """Ids under Completed Today whose `- Completed:` day (YYYY-MM-DD) is before `today`."""
-        here = (piece.task for piece in self.pieces if piece.section == "Completed Today")
-        done = (task for task in here if task and task.id and task.mark.status is Status.COMPLETED)
-        days = ((task.id, _DAY.match(task.fields.get("Completed", ""))) for task in done)
-        return tuple(name for name, day in days if day and day[0] < today)
+        return tuple(
+            task.id
+            for chunk in self.chunks
+            if chunk.section == "Completed Today"
+            for task in chunk.tasks
+            if "" < task.day < today and task.status is Status.COMPLETED and self._counts(task)
+        )
 
     def misplaced(self) -> tuple[str, ...]:
         """Ids of tasks that a person has marked and left under the heading of another status.
 
         A pending task may stand anywhere, and under a person's own headings everything may.
         """
-        return tuple(
-            piece.task.id
-            for piece in self.pieces
-            if piece.task
-            and piece.task.id
-            and piece.section
-            and piece.task.mark.status not in (Status.PENDING, Status.SKIPPED)
-            and piece.section != HOMES[piece.task.mark.status]
-            and not (piece.task.mark.status is Status.COMPLETED and piece.section == "Completed")
-        )
+        found = (task for chunk in self.chunks if chunk.misplaced for task in chunk.misplaced)
+        return tuple(task.id for task in found if self._counts(task))
+
+    def _counts(self, task: WrittenTask) -> bool:
+        """Whether it has an id, and is the first with it."""
+        return self.by_name.get(task.id) is task
 
 
 def parse(text: str) -> Document:
-    """Read a file. Never raises: what cannot be understood is left alone and listed as a problem."""
-    lines = LINES.findall(text, len(BOM) if text.startswith(BOM) else 0)
-    scan = _Scan(lines)
+    """Read a file, as text with surrogate escapes for what is not UTF-8.
+
+    What cannot be understood is left alone and listed as a problem.
+    """
+    bom = text.startswith(BOM)
+    scan = Scan(text.removeprefix(BOM))
     odd = _NO_TEXT.search(text)
+    problem = None
     if odd:
         number = text.count("\n", 0, odd.start()) + 1
-        scan.problems.append(Problem(number, "this is not text in UTF-8; orch keeps it as it is"))
+        problem = Problem(number, "this is not text in UTF-8; orch keeps it as it is")
     elif "\n" not in text and "\r" in text.strip():
-        scan.problems.append(
-            Problem(1, "the lines end with CR alone, so orch sees one line: save it with LF or CRLF")
-        )
+        problem = Problem(1, "the lines end with CR alone, so orch sees one line: save it with LF or CRLF")
+    whole = Document(bom=bom, steady=scan.steady and problem is None)
+    document = renew(whole, scan.chunks, (), scan.chunks)
+    if problem is None:
+        return document
+    problems = sorted((*document.problems, problem), key=lambda each: each.line)
+    return replace(document, problems=tuple(problems))
+
+
+def parse_again(before: Document, data: bytes) -> Document:
+    """The same as `parse`, but what stands there as it stood is taken over from `before`."""
+    return _parse_between(before, data) or parse(decode(data))
+
+
+def _parse_between(before: Document, data: bytes) -> Document | None:
+    """Read only the chunks that differ, None where that would not be enough."""
+    if not before.steady or data.startswith(_BOM) is not before.bom or b"\n" not in data:
+        return None
+    chunks = before.chunks
+    start, end = len(_BOM) if before.bom else 0, len(data)
+    low, high = 0, len(chunks)
+    while low < high:
+        same = b"".join(chunks[low].raws)
+        # A line that was not ended may have been typed on.
+        if not same.endswith(b"\n") or not data.startswith(same, start):
+            break
+        start += len(same)
+        low += 1
+    if low:
+        # What follows may belong to the last task of a chunk that is the same.
+        low -= 1
+        start -= sum(map(len, chunks[low].raws))
+    # The first chunk may begin with anything, so what stands above it now could take it in.
+    while high > max(low, 1):
+        same = b"".join(chunks[high - 1].raws)
+        if not data.endswith(same, start, end):
+            break
+        end -= len(same)
+        high -= 1
+    text = decode(data[start:end])
+    removed, kept = chunks[low:high], chunks[high:]
+    known = {task.raw: task for chunk in removed if not chunk.problems for task in chunk.tasks}
+    scan = Scan(text, chunks[low - 1].section if low else "", known, before.by_name)
+    if not scan.steady or _NO_TEXT.search(text):
+        return None
+    if kept and text and not text.endswith("\n"):
+        return None
+    if kept and not kept[0].level and kept[0].section != scan.section:
+        return None
+    return renew(before, (*chunks[:low], *scan.chunks, *kept), removed, scan.chunks)
+
+
+def renew(
+    before: Document, chunks: Sequence[Chunk], removed: Sequence[Chunk], added: Sequence[Chunk]
+) -> Document:
+    """The version after `before`, with these `chunks`: all of its own but the `removed`, and the `added`."""
+    chunks = tuple(chunks)
+    by_name = dict(before.by_name)
+    unnamed, doubled = before.unnamed, before.doubled
+    for task in chain.from_iterable(chunk.tasks for chunk in removed):
+        by_name.pop(task.id, None)
+    unique = not doubled
+    for task in chain.from_iterable(chunk.tasks for chunk in added):
+        unique = unique and by_name.setdefault(task.id, task) is task
+    if not unique or unnamed or "" in by_name:
+        by_name, unnamed, doubled = _sort_out(chunks)
     return Document(
-        text,
-        scan.tasks,
-        tuple(scan.unnamed),
-        tuple(sorted(scan.problems, key=lambda problem: problem.line)),
-        tuple(scan.pieces),
+        Tasks(chunks, by_name, plain=not unnamed and not doubled),
+        unnamed,
+        tuple(_find_problems(chunks, doubled)),
+        chunks,
+        by_name,
+        before.bom,
+        doubled,
+        before.steady,
     )
 
 
-def read_task(lines: Sequence[str], number: int) -> tuple[Task, tuple[str, ...]]:
-    """The task on the first of `lines`, with the rest as its notes, and what is wrong with its tags.
-
-    `number` is the 1-based number of that first line. Raises ValueError if it is no task line.
-    """
-    line = lines[0]
-    bracket, name, text = match_task(line).group("mark", "id", "title")
-    tags = read_tags(text)
-    notes, fields = _read_notes(lines) if len(lines) > 1 else ("", {})
-    task = Task(
-        id=name or "",
-        title=tags.title,
-        mark=read_mark(bracket),
-        priority=tags.priority,
-        after=tags.after,
-        agent=tags.agent,
-        model=tags.model,
-        budget=tags.budget,
-        notes=notes,
-        fields=fields,
-        line=number,
-        text=strip_ending(line),
-        terminated=lines[-1].endswith("\n"),
-    )
-    return task, tags.problems
+def _sort_out(
+    chunks: Sequence[Chunk],
+) -> tuple[dict[str, WrittenTask], tuple[WrittenTask, ...], frozenset[str]]:
+    """The tasks by id, those without one, and the ids that are there more than once."""
+    by_name: dict[str, WrittenTask] = {}
+    unnamed = []
+    doubled = set()
+    for task in chain.from_iterable(chunk.tasks for chunk in chunks):
+        if not task.id:
+            unnamed.append(task)
+        elif by_name.setdefault(task.id, task) is not task:
+            doubled.add(task.id)
+    return by_name, tuple(unnamed), frozenset(doubled)
 
 
-def strip_ending(line: str) -> str:
-    """A line without its line feed, and without the carriage return before that."""
-    return line[:-2] if line.endswith("\r\n") else line.removesuffix("\n")
-
-
-def _read_notes(lines: Sequence[str]) -> tuple[str, dict[str, str]]:
-    notes = []
-    fields: dict[str, str] = {}
-    for line in lines[1:]:
-        bullet = FIELD.match(line)
-        if bullet:
-            fields.setdefault(bullet[2], bullet[3].strip())
-        else:
-            notes.append(strip_ending(line).rstrip(" \t\r"))
-    return textwrap.dedent("\n".join(notes)).strip("\n"), fields
-
-
-class _Scan:
-    """One pass over the lines. What it finds is in its attributes."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        # Every alternative of LINE is a named group, so only prose has none.
-        self.kinds = [((match := LINE.match(line)) and match.lastgroup) or "prose" for line in lines]
-        self.tasks: dict[str, Task] = {}
-        self.unnamed: list[Task] = []
-        self.problems: list[Problem] = []
-        self.pieces: list[Piece] = []
-        # Once nothing closes a comment, or a fence of some length, nothing later is searched through
-        # again: a file full of openings must not cost the square of its length.
-        self._comments_close = True
-        self._unclosed_fences: dict[str, int] = {}
-        section = ""
-        start = 0
-        while start < len(lines):
-            kind = self.kinds[start]
-            end = start + 1
-            level = 0
-            task = None
-            if kind == "task":
-                end = self._end_of_notes(start)
-                task = self._add_task(start, end)
-            elif kind == "heading":
-                title = lines[start].lstrip("#")
-                level = len(lines[start]) - len(title)
-                section = section_name(title)
-            elif kind not in ("blank", "rule"):
-                end = self._end_of_text(start, kind)
-                kind = "text"
-            self.pieces.append(Piece(kind, start, end, section, level, task))
-            start = end
-
-    def _add_task(self, start: int, end: int) -> Task | None:
-        task, problems = read_task(self.lines[start:end], start + 1)
-        self.problems += [Problem(start + 1, message) for message in problems]
-        if not task.title:
-            self.problems.append(Problem(start + 1, "this task has no title"))
-        first = self.tasks.get(task.id)
-        if first is not None:
-            message = f"{task.id} is on line {first.line} already: the one on line {start + 1} is ignored"
-            self.problems.append(Problem(start + 1, message))
-            return None
-        if task.id:
-            self.tasks[task.id] = task
-        elif task.title:
-            self.unnamed.append(task)
-        else:
-            return None
-        return task
-
-    def _end_of_notes(self, start: int) -> int:
-        """Where what belongs to the task on line `start` ends.
-
-        Its notes are indented lines, column-0 bullets, and text directly under it; blank lines only
-        between them.
-        """
-        end = index = start + 1
-        after_blank = False
-        while index < len(self.lines):
-            kind = self.kinds[index]
-            if kind == "blank":
-                after_blank = True
-                index += 1
-                continue
-            if self.lines[index][0] in " \t":
-                # A fence or comment in indented notes ends with them. Otherwise the text of one issue
-                # could hide the tasks below it.
-                index += 1
-            elif kind not in _NOTES or (after_blank and self.lines[index][0] not in "-*+"):
-                break
-            else:
-                index = self._end_of_text(index, kind)
-            end = index
-            after_blank = False
-        return end
-
-    def _end_of_text(self, start: int, kind: str) -> int:
-        """Where a fence or comment that begins on line `start` ends; one line for anything else."""
-        line = self.lines[start]
-        if kind == "fence":
-            return self._end_of_fence(start)
-        if kind == "comment" or (kind == "prose" and "<!--" in line and "`" not in line):
-            return self._end_of_comment(start)
-        if kind == "odd":
-            message = f"the mark {line[: line.find(']') + 1]} is not one that orch knows"
-            self.problems.append(Problem(start + 1, message))
-        return start + 1
-
-    def _end_of_fence(self, start: int) -> int:
-        stripped = self.lines[start].strip()
-        char = stripped[0]
-        length = len(stripped) - len(stripped.lstrip(char))
-        if length < self._unclosed_fences.get(char, length + 1):
-            for index in range(start + 1, len(self.lines)):
-                line = self.lines[index]
-                bare = line.strip(" \t\r\n")
-                if len(bare) >= length and not bare.strip(char) and not line.startswith(("    ", "\t")):
-                    return index + 1
-            self._unclosed_fences[char] = length
-        self._unclosed(start, f"the code block opened by {char * length}", char * length)
-        return start + 1
-
-    def _end_of_comment(self, start: int) -> int:
-        nested = False
-        for index in range(start, len(self.lines) if self._comments_close else start + 1):
-            line = self.lines[index]
-            nested = nested or (index > start and "<!--" in line.partition("-->")[0])
-            if line.rfind("-->") > line.rfind("<!--"):
-                if nested:
-                    message = f"this comment holds another one: nothing up to line {index + 1} is read"
-                    self.problems.append(Problem(start + 1, message))
-                return index + 1
-        self._comments_close = False
-        self._unclosed(start, "the comment opened by <!--", "-->")
-        return start + 1
-
-    def _unclosed(self, start: int, what: str, closer: str) -> None:
-        message = f"{what} is never closed, so the lines below it are read as usual: add {closer}"
-        self.problems.append(Problem(start + 1, message))
+def _find_problems(chunks: Sequence[Chunk], doubled: AbstractSet[str]) -> list[Problem]:
+    problems = []
+    first: dict[str, int] = {}
+    above = 0
+    for chunk in chunks:
+        if chunk.problems:
+            problems += [Problem(above + each.line, each.message) for each in chunk.problems]
+        for number, task in chunk.numbered() if doubled else ():
+            line = above + number
+            if task.id in doubled and first.setdefault(task.id, line) != line:
+                message = f"{task.id} is on line {first[task.id]} already: the one on line {line} is ignored"
+                problems.append(Problem(line, message))
+        above += chunk.lines
+    return sorted(problems, key=lambda problem: problem.line)

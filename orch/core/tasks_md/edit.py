@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from orch.core import names
 from orch.core.actions import AddTask, Change, SetId, SetMark
 from orch.core.model import FIELDS, PENDING, Mark, Status, Task
-from orch.core.tasks_md.document import Document, parse, read_task
+from orch.core.tasks_md.blocks import TaskBlock
+from orch.core.tasks_md.document import Document, parse
 from orch.core.tasks_md.grammar import (
     BULLET,
     FIELD,
@@ -24,7 +25,7 @@ from orch.core.tasks_md.grammar import (
     render_mark,
     task_line,
 )
-from orch.core.tasks_md.layout import Block, Layout
+from orch.core.tasks_md.layout import Layout
 
 _LIST_ITEM = re.compile(r"[-*+][ \t]+")
 
@@ -40,6 +41,9 @@ def apply(document: Document, changes: Sequence[Change]) -> Document:
         editor = _Editor(document, careful=careful)
         for change in changes:
             editor.make(change)
+        changed = editor.layout.settle() if document.steady else None
+        if changed is not None:
+            return changed
         text = editor.layout.text()
         if text == document.text:
             return document
@@ -58,28 +62,22 @@ class _Editor:
     """
 
     def __init__(self, document: Document, *, careful: bool) -> None:
-        self.layout = Layout.of(document)
+        self.layout = Layout(document)
+        self._document = document
         self._careful = careful
         self._moving = self.layout.sectioned and not careful
-        self._tasks: dict[str, tuple[Task, Block]] = {}
-        self._unnamed: dict[str, list[tuple[Task, Block]]] = {}
-        """By the text of the line."""
-        self._doubled: set[str] = set()
-        """Ids with a second line. Moved below it, the first would no longer be the first."""
-        pieces = document.pieces or parse(document.text).pieces
-        for piece, block in zip(pieces, self.layout.blocks, strict=True):
-            if piece.task is None:
-                if piece.kind == "task":
-                    self._doubled.add(read_task(block.lines, 0)[0].id)
-            elif piece.task.id:
-                self._tasks[piece.task.id] = piece.task, block
-            else:
-                self._unnamed.setdefault(piece.task.text, []).append((piece.task, block))
+        self._blocks: dict[str, TaskBlock] = {}
+        """Of tasks that were looked for, or are new, by id."""
+        self._unnamed: dict[str, list[tuple[int, Task | TaskBlock]]] = {}
+        """By the text of the line: where it was, and the task or, if it is new, its block."""
+        for line, task in zip(document.lines_of(document.unnamed), document.unnamed, strict=True):
+            self._unnamed.setdefault(task.text, []).append((line, task))
 
     def agrees(self, document: Document) -> bool:
         """Whether `document`, parsed from the text, has exactly the tasks that were meant."""
-        meant = {name: task.text for name, (task, _) in self._tasks.items()}
-        unnamed = {text: len(entries) for text, entries in self._unnamed.items() if entries}
+        meant = {name: task.text for name, task in self._document.tasks.items()}
+        meant.update({name: block.task.text for name, block in self._blocks.items()})
+        unnamed = Counter(task.text for task in self.layout.tasks() if not task.id)
         return meant == {name: task.text for name, task in document.tasks.items()} and unnamed == Counter(
             task.text for task in document.unnamed
         )
@@ -96,52 +94,65 @@ class _Editor:
             case _:
                 self._archive(change.task)
 
+    def _find(self, name: str) -> TaskBlock | None:
+        """The block of a task."""
+        block = self._blocks.get(name)
+        task = self._document.by_name.get(name)
+        if block is None and task is not None:
+            block = self._blocks[name] = self.layout.find(task)
+        return block
+
     def _set_mark(self, change: SetMark) -> None:
-        task, block = self._tasks.get(change.task, (None, None))
-        if task is None or block is None or task.mark != change.was:
+        block = self._find(change.task)
+        if block is None or block.task.mark != change.was:
             return
+        lines = block.lines
         if change.mark != change.was:
-            line = block.lines[0]
-            match = match_task(line)
+            match = match_task(lines[0])
             bracket = _bracket(change.mark, match["bullet"])
-            block.lines[0] = line[: match.start("mark")] + bracket + line[match.end("mark") :]
+            lines[0] = lines[0][: match.start("mark")] + bracket + lines[0][match.end("mark") :]
         for name, value in change.fields:
             if value is None:
-                _remove_field(block, name)
+                _remove_field(lines, name)
             else:
-                self._set_field(block, name, bullet_text(value))
-        self._tasks[change.task] = read_task(block.lines, task.line)[0], block
+                self._set_field(lines, name, bullet_text(value))
+        block.write(lines)
         status = change.mark.status
-        if status is Status.COMPLETED and block.section == "Completed":
+        section = self.layout.section_of(block)
+        if status is Status.COMPLETED and section == "Completed":
             return
         # Under a heading of the person's own, only a task that is taken up or over leaves its place.
-        if block.section or (status is not change.was.status and status is not Status.PENDING):
-            self._move(change.task, HOMES.get(status, block.section))
+        if section or (status is not change.was.status and status is not Status.PENDING):
+            self._move(change.task, block, HOMES.get(status, section))
 
     def _archive(self, name: str) -> None:
-        task, block = self._tasks.get(name, (None, None))
-        completed = task is not None and task.mark.status is Status.COMPLETED
-        if completed and block is not None and block.section == "Completed Today":
-            self._move(name, "Completed")
+        block = self._find(name)
+        if block is None or block.task.status is not Status.COMPLETED:
+            return
+        if self.layout.section_of(block) == "Completed Today":
+            self._move(name, block, "Completed")
 
-    def _move(self, name: str, section: str) -> None:
-        block = self._tasks[name][1]
-        if self._moving and block.section != section and name not in self._doubled:
+    def _move(self, name: str, block: TaskBlock, section: str) -> None:
+        # Moved below its second line, the first of an id would no longer be the first.
+        doubled = name in self._document.doubled
+        if self._moving and self.layout.section_of(block) != section and not doubled:
             self.layout.take_out(block)
             self.layout.append(block, section)
 
     def _set_id(self, change: SetId) -> None:
         _check_id(change.id)
         found = self._unnamed.get(change.text)
-        if change.id in self._tasks or not found:
+        if change.id in self._blocks or change.id in self._document.by_name or not found:
             return
-        task, block = nearest = min(found, key=lambda entry: abs(entry[0].line - change.line))
+        nearest = min(found, key=lambda entry: abs(entry[0] - change.line))
         found.remove(nearest)
-        line = block.lines[0]
-        match = match_task(line)
+        block = nearest[1] if isinstance(nearest[1], TaskBlock) else self.layout.find(nearest[1])
+        lines = block.lines
+        match = match_task(lines[0])
         at = match.start("title")
-        block.lines[0] = f"{line[:at]}{'' if match['gap'] else ' '}{change.id}: {line[at:]}"
-        self._tasks[change.id] = read_task(block.lines, task.line)[0], block
+        lines[0] = f"{lines[0][:at]}{'' if match['gap'] else ' '}{change.id}: {lines[0][at:]}"
+        block.write(lines)
+        self._blocks[change.id] = block
 
     def _add_task(self, task: Task) -> None:
         if task.id:
@@ -152,35 +163,34 @@ class _Editor:
         ]
         if self._careful:
             lines = [escape_comments(line) for line in lines]
-        block = Block("task", [line + self.layout.newline for line in lines])
-        added = read_task(block.lines, 0)[0]
-        if added.id in self._tasks:
+        lines = [line + self.layout.newline for line in lines]
+        block = TaskBlock.of(lines)
+        if block.task.id in self._blocks or block.task.id in self._document.by_name:
             return
         above = self.layout.append(block, "Pending" if self.layout.sectioned or self.layout.empty else "")
         item = _LIST_ITEM.match(above.lines[0]) if above else None
         if item:
-            block.lines[0] = f"{item[0]}[ ]{block.lines[0].removeprefix('[]')}"
-            added = read_task(block.lines, 0)[0]
-        if added.id:
-            self._tasks[added.id] = added, block
+            lines[0] = f"{item[0]}[ ]{lines[0].removeprefix('[]')}"
+            block.write(lines)
+        if block.task.id:
+            self._blocks[block.task.id] = block
         else:
-            self._unnamed.setdefault(added.text, []).append((added, block))
+            self._unnamed.setdefault(block.task.text, []).append((0, block))
 
-    def _set_field(self, block: Block, name: str, value: str) -> None:
+    def _set_field(self, lines: list[str], name: str, value: str) -> None:
         rank = _rank(name)
         at = 1
-        for index, bullet in _fields(block):
+        for index, bullet in _fields(lines):
             if bullet[2] == name:
                 if bullet[3].strip() != value:
-                    ending = self._ending(block.lines[index])
-                    block.lines[index] = _field_line(bullet[1], name, value) + ending
+                    lines[index] = _field_line(bullet[1], name, value) + self._ending(lines[index])
                 return
             if index == at and _rank(bullet[2]) < rank:
                 at += 1
-        style = next(filter(None, map(BULLET.match, block.lines[1:])), None)
-        self.layout.terminate(block)
+        style = next(filter(None, map(BULLET.match, lines[1:])), None)
+        self.layout.terminate(lines)
         line = _field_line(style[0] if style else "- ", name, value)
-        block.lines.insert(at, line + self._ending(block.lines[0]))
+        lines.insert(at, line + self._ending(lines[0]))
 
     def _ending(self, line: str) -> str:
         if line.endswith("\r\n"):
@@ -188,19 +198,19 @@ class _Editor:
         return "\n" if line.endswith("\n") else self.layout.newline
 
 
-def _remove_field(block: Block, name: str) -> None:
+def _remove_field(lines: list[str], name: str) -> None:
     _rank(name)
-    for index, bullet in reversed(_fields(block)):
+    for index, bullet in reversed(_fields(lines)):
         if bullet[2] != name:
             continue
-        del block.lines[index]
+        del lines[index]
         # Text directly under the bullet must not come to stand after a blank line, where it would
         # belong to the task no more; nor may a block end in blank lines.
-        if index == len(block.lines) or not is_blank(block.lines[index]):
+        if index == len(lines) or not is_blank(lines[index]):
             above = index
-            while is_blank(block.lines[above - 1]):
+            while is_blank(lines[above - 1]):
                 above -= 1
-            del block.lines[above:index]
+            del lines[above:index]
 
 
 def _rank(name: str) -> int:
@@ -219,8 +229,8 @@ def _bracket(mark: Mark, bullet: str | None) -> str:
     return "[ ]" if bullet and mark.status is Status.PENDING else render_mark(mark)
 
 
-def _fields(block: Block) -> list[tuple[int, re.Match[str]]]:
-    found = ((index, FIELD.match(line)) for index, line in enumerate(block.lines))
+def _fields(lines: Sequence[str]) -> list[tuple[int, re.Match[str]]]:
+    found = ((index, FIELD.match(line)) for index, line in enumerate(lines))
     return [(index, bullet) for index, bullet in found if bullet]
 
 

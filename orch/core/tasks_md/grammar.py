@@ -103,6 +103,13 @@ def read_mark(bracket: str) -> Mark:
     return Mark(status, worker, commit)
 
 
+def read_status(bracket: str) -> Status:
+    """The status of the mark that a bracket means."""
+    inner = bracket[1:-1].strip()
+    plain = _PLAIN_MARKS.get(inner)
+    return plain.status if plain is not None else _STATUS_OF_ICON[inner[0]]
+
+
 def render_mark(mark: Mark) -> str:
     """The bracket for a mark: `[]`, `[-]`, `[🟡 w-1a2b3c]`, `[✅ cbffe52, w-1a2b3c]`."""
     if mark.status is Status.PENDING:

@@ -1,72 +1,149 @@
-"""tasks.md as a row of blocks of whole lines, which can be moved from section to section. Pure.
+"""tasks.md as rows of blocks of whole lines, which can be moved from section to section. Pure.
 
-What is not moved keeps every byte. The order of the file is the order of `blocks`.
+What is not moved keeps every byte. Only the chunks that are touched are laid open; the others stay
+what they are.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import chain
 
-from orch.core.tasks_md.document import BOM, Document, parse
-from orch.core.tasks_md.grammar import LINES, SECTIONS
+from orch.core.model import Task
+from orch.core.tasks_md.blocks import Block, Run, TaskBlock
+from orch.core.tasks_md.document import BOM, Document, renew
+from orch.core.tasks_md.grammar import SECTIONS
+from orch.core.tasks_md.scan import Chunk, Scan
+from orch.core.tasks_md.written import WrittenTask, decode, encode
 
 
-@dataclass(slots=True, eq=False)
-class Block:
-    """A piece of the file with its lines, which may change."""
-
-    kind: str
-    """As in `Piece`."""
-    lines: list[str]
-    section: str = ""
-    level: int = 0
-
-
-@dataclass(slots=True)
 class Layout:
-    """The blocks of a file. `blocks[n]` is `document.pieces[n]` until something is moved."""
+    """The lines of a document while they are changed."""
 
-    bom: str = ""
-    newline: str = "\n"
-    """How the lines of this file end, for new ones."""
-    blocks: list[Block] = field(default_factory=list)
-    headings: list[Block] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, document: Document) -> "Layout":
-        """The layout of a document."""
-        text = document.text
-        bom = BOM if text.startswith(BOM) else ""
-        lines = LINES.findall(text, len(bom))
-        layout = cls(bom, "\r\n" if re.match(r"[^\n]*\r\n", text) else "\n")
-        for kind, start, end, section, level, _ in document.pieces or parse(text).pieces:
-            layout.blocks.append(Block(kind, lines[start:end], section, level))
-        layout.headings += [block for block in layout.blocks if block.kind == "heading"]
-        return layout
-
-    @property
-    def sectioned(self) -> bool:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._groups: list[Chunk | Run] = list(document.chunks)
+        self._at = 0
+        """The group that was looked for last: changes mostly come in the order of the file."""
+        first = document.chunks[0].raws[0] if document.chunks else b""
+        self.newline = "\r\n" if re.match(rb"[^\n]*\r\n", first) else "\n"
+        """How the lines of this file end, for new ones."""
+        self.sectioned = any(group.section and group.level for group in self._groups)
         """Whether the file has any of orch's headings."""
-        return any(heading.section for heading in self.headings)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing but white space."""
-        return all(block.kind == "blank" for block in self.blocks)
+        runs = map(self._open, range(len(self._groups)))
+        return all(block.kind == "blank" for run in runs for block in run.blocks)
+
+    def terminate(self, lines: list[str]) -> None:
+        """Give the last of some lines a line ending if it has none."""
+        if not lines[-1].endswith("\n"):
+            lines[-1] += self.newline
+
+    # --- finding -----------------------------------------------------------------------------------------
+
+    def find(self, task: Task) -> TaskBlock:
+        """The block of a task of the document."""
+        for at in self._from_last():
+            group = self._groups[at]
+            for place, each in enumerate(group.tasks):
+                if each is task:
+                    self._at = at
+                    return self._open(at).task_blocks[place]
+        raise AssertionError(task)
+
+    def section_of(self, block: Block) -> str:
+        """The section that a block stands in."""
+        return self._groups[self._group_of(block)].section
+
+    def tasks(self) -> Iterator[WrittenTask]:
+        """All tasks, also those whose id was there before."""
+        return chain.from_iterable(group.tasks for group in self._groups)
+
+    def _from_last(self) -> Iterator[int]:
+        last = min(self._at, len(self._groups))
+        return chain(range(last, len(self._groups)), range(last))
+
+    def _group_of(self, block: Block) -> int:
+        for at in self._from_last():
+            group = self._groups[at]
+            if isinstance(group, Run) and block in group.blocks:
+                self._at = at
+                return at
+        raise AssertionError(block)
+
+    def _open(self, at: int) -> Run:
+        """Lay a group open."""
+        group = self._groups[at]
+        if isinstance(group, Run):
+            return group
+        run = self._groups[at] = Run.of(group)
+        return run
+
+    def _merge(self, at: int) -> Run:
+        """Put the blocks of a group without a heading to those of the group above it."""
+        above, below = self._open(at - 1), self._open(at)
+        above.blocks += below.blocks
+        above.chunks += below.chunks
+        del self._groups[at]
+        return above
+
+    # --- the result --------------------------------------------------------------------------------------
 
     def text(self) -> str:
-        """The file as it is now. Only its last line may lack a line ending."""
-        for block in self.blocks[:-1]:
-            self.terminate(block)
-        return self.bom + "".join(chain.from_iterable([block.lines for block in self.blocks]))
+        """The file as it is now."""
+        self._terminate_all()
+        bom = BOM if self._document.bom else ""
+        raws = chain.from_iterable(group.raws for group in self._groups)
+        return bom + decode(b"".join(raws))
 
-    def terminate(self, block: Block) -> None:
-        """Give the last line of a block a line ending if it has none."""
-        if not block.lines[-1].endswith("\n"):
-            block.lines[-1] += self.newline
+    def settle(self) -> Document | None:
+        """The version that this has become; None where that shows only when all of it is read.
 
-    # --- moving ----------------------------------------------------------------------------------------
+        That is where the lines of a chunk read otherwise than was meant, or open what they do not close.
+        """
+        self._terminate_all()
+        chunks: list[Chunk] = []
+        removed: list[Chunk] = []
+        added: list[Chunk] = []
+        for group in self._groups:
+            if isinstance(group, Chunk):
+                chunks.append(group)
+                continue
+            raws = group.raws
+            if raws == [raw for chunk in group.chunks for raw in chunk.raws]:
+                chunks += group.chunks
+                continue
+            known = {task.raw: task for chunk in group.chunks if not chunk.problems for task in chunk.tasks}
+            scan = Scan(decode(b"".join(raws)), group.section, known, self._document.by_name)
+            tasks = [task.raw for task in group.tasks]
+            if (
+                not scan.steady
+                or raws != [raw for chunk in scan.chunks for raw in chunk.raws]
+                or tasks != [task.raw for chunk in scan.chunks for task in chunk.tasks]
+            ):
+                return None
+            chunks += scan.chunks
+            added += scan.chunks
+            removed += group.chunks
+        if not removed and not added:
+            return self._document
+        return renew(self._document, chunks, removed, added)
+
+    def _terminate_all(self) -> None:
+        """End every line but the last of the file."""
+        for at, group in enumerate(self._groups):
+            if isinstance(group, Chunk):
+                continue
+            last = at == len(self._groups) - 1
+            for block in group.blocks[:-1] if last else group.blocks:
+                if not block.raw.endswith(b"\n"):
+                    lines = block.lines
+                    self.terminate(lines)
+                    block.write(lines)
+
+    # --- moving ------------------------------------------------------------------------------------------
 
     def take_out(self, block: Block) -> None:
         """Take a block out.
@@ -74,19 +151,24 @@ class Layout:
         Of the blank lines on both sides the longer run stays, so that moving to and fro neither piles
         blank lines up nor eats them.
         """
-        at = self.blocks.index(block)
-        del self.blocks[at]
-        start, end = at, at
-        while start > 0 and self.blocks[start - 1].kind == "blank":
+        group = self._group_of(block)
+        blocks = self._open(group).blocks
+        if blocks[0] is block and group > 0:
+            group -= 1
+            blocks = self._merge(group + 1).blocks
+        at = blocks.index(block)
+        start, end = at, at + 1
+        while start > 0 and blocks[start - 1].kind == "blank":
             start -= 1
-        while end < len(self.blocks) and self.blocks[end].kind == "blank":
+        while end < len(blocks) and blocks[end].kind == "blank":
             end += 1
+        last = end == len(blocks) and group == len(self._groups) - 1
         if start == 0:
-            del self.blocks[:end]
-        elif end == len(self.blocks) or end - at >= at - start:
-            del self.blocks[start:at]
+            del blocks[:end]
+        elif last or end - at - 1 >= at - start:
+            del blocks[start : at + 1]
         else:
-            del self.blocks[at:end]
+            del blocks[at:end]
 
     def append(self, block: Block, section: str) -> Block | None:
         """Put a block at the end of a section, which is made where it is missing.
@@ -94,66 +176,88 @@ class Layout:
         With `section` empty that is the end of the file's list. Gives the task block that it now
         stands under, if any.
         """
-        block.section = section
+        groups = self._groups
+        if not groups:
+            groups.append(Run("", 0, [], []))
         if not section:
-            return self._place(block, 0, len(self.blocks))
-        heading = self._find(section) or self._make_section(section)
-        low = high = self.blocks.index(heading) + 1
-        while high < len(self.blocks) and self.blocks[high].kind != "heading":
+            return self._insert(block, 0, len(groups))
+        low = self._find(section)
+        if low is None:
+            low = self._make_section(section)
+        high = low + 1
+        while high < len(groups) and not groups[high].level:
             high += 1
-        return self._place(block, low, high)
+        if high > low + 1:
+            # What is above the first task of the last group has a say in where the block goes.
+            high -= 1
+            self._merge(high)
+        return self._insert(block, low, high)
 
-    def _place(self, block: Block, low: int, high: int) -> Block | None:
-        """Put a block after the last task from `low` to `high`, or else after the last text there.
+    def _insert(self, block: Block, low: int, high: int) -> Block | None:
+        """Put a block after the last task of the groups `low` to `high`, or else after the last text there.
 
         In any case it comes before a closing rule.
         """
-        blocks = self.blocks
-        at = high
-        while at > low and blocks[at - 1].kind != "task":
+        group = next(filter(self._has_task, reversed(range(low, high))), high - 1)
+        blocks = self._open(group).blocks
+        at = len(blocks)
+        while at > 0 and blocks[at - 1].kind != "task":
             at -= 1
         above = None
-        if at > low:
+        if at > 0:
             above = blocks[at - 1]
-            apart = len(block.lines) > 1 or len(above.lines) > 1 or _spaced(blocks[low : at - 1])
+            apart = block.tall or above.tall or self._spaced(blocks[: at - 1], range(low, group))
         else:
-            at = high
-            while at > low and blocks[at - 1].kind in ("blank", "rule"):
+            at = len(blocks)
+            while at > 0 and blocks[at - 1].kind in ("blank", "rule"):
                 at -= 1
-            apart = at > 0
+            apart = at > 0 or group > 0
         # A line directly above `---` would be a heading to everything else that reads Markdown.
         ruled = at < len(blocks) and blocks[at].kind == "rule"
         blocks[at:at] = [*self._blank(apart), block, *self._blank(ruled)]
+        self._at = group
         return above
 
-    def _find(self, section: str) -> Block | None:
-        return next((heading for heading in self.headings if heading.section == section), None)
+    def _has_task(self, at: int) -> bool:
+        group = self._groups[at]
+        if isinstance(group, Chunk) and group.tasks:
+            return True
+        return any(block.kind == "task" for block in self._open(at).blocks)
 
-    def _make_section(self, section: str) -> Block:
-        level = next((heading.level for heading in self.headings if heading.section), 2)
-        heading = Block("heading", [f"{'#' * level} {section}{self.newline}"], section, level)
+    def _spaced(self, above: list[Block], groups: range) -> bool:
+        """Whether the last two tasks of a list are a blank line apart: what is `above` its last one."""
+        if not above or above[-1].kind != "blank":
+            return False
+        return any(block.kind == "task" for block in above) or any(map(self._has_task, groups))
+
+    def _find(self, section: str) -> int | None:
+        found = (at for at, group in enumerate(self._groups) if group.level and group.section == section)
+        return next(found, None)
+
+    def _make_section(self, section: str) -> int:
+        groups = self._groups
+        level = next((group.level for group in groups if group.section and group.level), 2)
         at = self._place_of(section)
-        apart = at > 0 and self.blocks[at - 1].kind != "blank"
-        self.blocks[at:at] = [*self._blank(apart), heading, *self._blank(at < len(self.blocks))]
-        self.headings.append(heading)
-        return heading
+        above = self._open(at - 1).blocks if at > 0 else []
+        above += self._blank(bool(above) and above[-1].kind != "blank")
+        heading = Block("heading", encode(f"{'#' * level} {section}{self.newline}"))
+        below = any(isinstance(group, Chunk) or group.blocks for group in groups[at:])
+        groups.insert(at, Run(section, level, [heading, *self._blank(below)], []))
+        return at
 
     def _place_of(self, section: str) -> int:
         """Where a missing section belongs: after the nearest one before it in the order of SECTIONS."""
         rank = SECTIONS.index(section)
-        above = next(filter(None, map(self._find, reversed(SECTIONS[:rank]))), None)
-        if above is not None:
-            at = self.blocks.index(above) + 1
-            while at < len(self.blocks) and not 0 < self.blocks[at].level <= above.level:
-                at += 1
-            return at
-        below = next(filter(None, map(self._find, SECTIONS[rank + 1 :])), None)
-        return len(self.blocks) if below is None else self.blocks.index(below)
+        for name in reversed(SECTIONS[:rank]):
+            above = self._find(name)
+            if above is not None:
+                level = self._groups[above].level
+                at = above + 1
+                while at < len(self._groups) and not 0 < self._groups[at].level <= level:
+                    at += 1
+                return at
+        below = (self._find(name) for name in SECTIONS[rank + 1 :])
+        return next((at for at in below if at is not None), len(self._groups))
 
     def _blank(self, wanted: bool) -> list[Block]:
-        return [Block("blank", [self.newline])] if wanted else []
-
-
-def _spaced(above: Sequence[Block]) -> bool:
-    """Whether the last two tasks of a list are a blank line apart: what is `above` its last one."""
-    return len(above) > 1 and above[-1].kind == "blank" and any(block.kind == "task" for block in above)
+        return [Block("blank", encode(self.newline))] if wanted else []

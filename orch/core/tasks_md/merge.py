@@ -11,7 +11,8 @@ from orch.core.model import FIELDS, Task
 from orch.core.tasks_md.document import BOM, Document, parse
 from orch.core.tasks_md.edit import apply
 from orch.core.tasks_md.grammar import LINES, is_blank
-from orch.core.tasks_md.layout import Block, Layout
+from orch.core.tasks_md.layout import Layout
+from orch.core.tasks_md.written import decode, encode
 
 
 def merge(base: str, ours: str, theirs: str) -> str:
@@ -36,6 +37,7 @@ def merge_documents(base: Document, ours: Document, theirs: Document) -> str:
 def _changes(before: Document, now: Document) -> list[Change]:
     """What orch changed between two versions, as far as it concerns tasks that are in both."""
     changes: list[Change] = []
+    lines = dict(zip(map(id, before.unnamed), before.lines_of(before.unnamed), strict=True))
     gone = list(before.unnamed)
     for task in now.unnamed:
         same = next((old for old in gone if old.text == task.text), None)
@@ -48,7 +50,9 @@ def _changes(before: Document, now: Document) -> list[Change]:
             if old is None:
                 continue
             gone.remove(old)
-            changes.append(SetId(old.text, old.line, name))
+            changes.append(SetId(old.text, lines[id(old)], name))
+        if old == task:
+            continue
         fields = _field_changes(old, task)
         if fields or task.mark != old.mark:
             changes.append(SetMark(name, old.mark, task.mark, fields))
@@ -65,26 +69,21 @@ def _field_changes(old: Task, new: Task) -> tuple[tuple[str, str | None], ...]:
 
 def _merge_tasks(base: Document, ours: Document, theirs: Document) -> tuple[str, str, str]:
     """The three versions, in which the tasks that all of them have are the same, but where they stand."""
-    layouts = Layout.of(base), Layout.of(ours), Layout.of(theirs)
-    blocks, our_blocks, their_blocks = map(_blocks_of, (base, ours, theirs), layouts)
-    for name, block in blocks.items():
-        our_block, their_block = our_blocks.get(name), their_blocks.get(name)
-        if our_block is None:
+    layouts = Layout(base), Layout(ours), Layout(theirs)
+    for name, task in base.by_name.items():
+        our_task, their_task = ours.by_name.get(name), theirs.by_name.get(name)
+        if our_task is None or (their_task is not None and task.raw == our_task.raw == their_task.raw):
             continue
-        if their_block is not None:
-            texts = ("".join(each.lines) for each in (block, our_block, their_block))
-            block.lines = our_block.lines = their_block.lines = _lines(_merge_lines(*texts))
-        elif _lines("".join(our_block.lines)) == _lines("".join(block.lines)):
+        block, our_block = layouts[0].find(task), layouts[1].find(our_task)
+        if their_task is not None:
+            their_block = layouts[2].find(their_task)
+            texts = (decode(each.raw) for each in (block, our_block, their_block))
+            block.raw = our_block.raw = their_block.raw = encode(_merge_lines(*texts))
+        elif _lines(decode(our_block.raw)) == _lines(decode(block.raw)):
             # Deleted, and nobody has typed anything into it meanwhile. Orch may have moved it.
             layouts[0].take_out(block)
             layouts[1].take_out(our_block)
     return layouts[0].text(), layouts[1].text(), layouts[2].text()
-
-
-def _blocks_of(document: Document, layout: Layout) -> dict[str, Block]:
-    pieces = document.pieces or parse(document.text).pieces
-    found = zip(pieces, layout.blocks, strict=True)
-    return {piece.task.id: block for piece, block in found if piece.task and piece.task.id}
 
 
 # --- by lines --------------------------------------------------------------------------------------

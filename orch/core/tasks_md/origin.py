@@ -10,9 +10,10 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from orch.core.model import Task
-from orch.core.tasks_md.document import Document, parse
-from orch.core.tasks_md.grammar import LINES, is_blank
+from orch.core.tasks_md.document import BOM, Document, parse
+from orch.core.tasks_md.grammar import is_blank
 from orch.core.tasks_md.merge import merge_documents
+from orch.core.tasks_md.written import decode
 
 
 class Origin(NamedTuple):
@@ -73,11 +74,7 @@ def _is_unaware(before: Document, after: Document, found: Document, lacking: Cou
 
     The other reason is that somebody deleted or edited the tasks that they belong to.
     """
-    lines = LINES.findall(after.text)
-    for piece in after.pieces:
-        task = piece.task
-        if task is None or not task.id:
-            continue
+    for task in after.by_name.values():
         old, new = before.tasks.get(task.id), found.tasks.get(task.id)
         if new is not None and (old.mark != task.mark == new.mark if old else is_same_task(task, new)):
             return False  # Somebody knew its mark, or its id.
@@ -86,13 +83,13 @@ def _is_unaware(before: Document, after: Document, found: Document, lacking: Cou
             new = next((unnamed for unnamed in found.unnamed if old and unnamed.text == old.text), None)
         if old is not None and (new is None or new.mark != old.mark):
             # Deleted, or marked by a person: that does not say which version they had read.
-            lacking = lacking - _count("".join(lines[piece.start : piece.end]))
+            lacking = lacking - _count(decode(task.raw))
     return bool(lacking)
 
 
 def _count(text: str) -> Counter[str]:
     """How often each line is there, without its ending; blank ones left aside."""
-    counts = Counter(text.split("\n"))
+    counts = Counter(text.removeprefix(BOM).split("\n"))
     for line in [line for line in counts if is_blank(line)]:
         del counts[line]
     return counts

@@ -1,0 +1,343 @@
+"""People who save tasks.md and had not read what orch wrote since they opened it."""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from orch.adapters.store.exchange import exchange
+from orch.adapters.store.replaced import WATCH_SECONDS
+from orch.adapters.store.task_file import PACE_SECONDS, UNDO_SECONDS, TaskFile
+from orch.core.actions import AddTask, SetId
+from orch.core.model import Task
+from orch.core.tasks_md import parse
+from orch.errors import TransientError
+from tests.adapters.test_task_file import ACTIVE, START, STARTED, TEXT, Desk, during, save_by_rename
+
+ADD = AddTask(Task("t-3", "z", notes="its note"))
+EDITED = TEXT.replace("words", "other words")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def save_in_place(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+SAVES = pytest.mark.parametrize("save", [save_by_rename, save_in_place])
+
+
+def let_be_seen() -> None:
+    """Wait until a person could have read what orch wrote. Nothing tells: it is the time that counts."""
+    time.sleep(UNDO_SECONDS + 0.02)
+
+
+def forget(desk: Desk) -> None:
+    """Let everything that orch wrote be long ago, also for a process that comes only now."""
+    for path in desk.replaced.iterdir():
+        at = path.stat().st_mtime - WATCH_SECONDS
+        os.utime(path, (at, at))
+
+
+# --- an edit that was made from an older version ---------------------------------------------------------
+
+
+@SAVES
+def test_what_orch_had_written_comes_back_at_the_next_look(
+    desk: Desk, save: Callable[[Path, str], None]
+) -> None:
+    store = desk.store()
+    store.apply([START, ADD])
+    save(desk.path, EDITED)
+    reading = store.read()
+    assert reading is not None
+    assert reading.document.text == desk.text
+    assert reading.document.tasks["t-1"].mark == ACTIVE
+    assert reading.document.tasks["t-3"].notes == "its note"
+    assert "other words" in desk.text
+    assert reading.age < 1.0
+    desk.put_away()
+    assert desk.text.count("t-3") == desk.text.count("t-1") == 1
+
+
+@SAVES
+@pytest.mark.parametrize("ahead", [0.0, 3600.0])
+def test_it_comes_back_with_the_next_command(
+    desk: Desk, save: Callable[[Path, str], None], ahead: float
+) -> None:
+    """Whoever wrote it has ended, and perhaps long ago."""
+    desk.store().apply([ADD])
+    let_be_seen()
+    save(desk.path, EDITED)
+    desk.ahead += ahead
+    document = desk.store().apply([START])
+    assert document.tasks["t-3"].title == "z"
+    assert document.tasks["t-1"].mark == ACTIVE
+    assert "other words" in desk.text
+
+
+def test_an_id_stays_with_the_line_that_it_was_given(desk: Desk) -> None:
+    desk.path.write_text(TEXT + "[] typed\n")
+    store = desk.store()
+    store.apply([SetId("[] typed", 10, "t-3")])
+    save_by_rename(desk.path, EDITED + "[] typed\n")
+    reading = store.read()
+    assert reading is not None
+    assert reading.document.tasks["t-3"].title == "typed"
+    assert reading.document.unnamed == ()
+
+
+def test_an_edit_that_takes_nothing_back_stays_as_it_is(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([START])
+    save_by_rename(desk.path, STARTED.replace("words", "other words"))
+    before = desk.path.stat()
+    reading = store.read()
+    assert reading is not None
+    assert reading.document.text == STARTED.replace("words", "other words")
+    assert desk.path.stat().st_ino == before.st_ino
+    # It is what the next one is held against: what a person has deleted stays deleted.
+    save_by_rename(desk.path, STARTED)
+    store.read()
+    save_by_rename(desk.path, STARTED + "more\n")
+    store.read()
+    assert desk.text == STARTED + "more\n"
+
+
+def test_editors_who_go_on_from_there_while_orch_cannot_write_lose_nothing(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+
+    def go_on() -> None:
+        edits.append("more\n")
+        save_by_rename(desk.path, EDITED + "".join(edits))
+
+    edits: list[str] = []
+    steps = [go_on] * 5
+    save_by_rename(desk.path, EDITED)
+    document = desk.store(during(steps)).apply([START])
+    assert steps == []
+    assert document.tasks["t-3"].title == "z"
+    assert document.tasks["t-1"].mark == ACTIVE
+    assert desk.text.count("more\n") == 5
+    desk.put_away()
+    assert desk.text.count("more\n") == 5
+
+
+# --- what a person takes back ------------------------------------------------------------------------------
+
+
+def test_who_takes_back_just_what_orch_wrote_means_it(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    let_be_seen()
+    save_by_rename(desk.path, TEXT)
+    reading = store.read()
+    assert reading is not None
+    assert reading.document.text == desk.text == TEXT
+    save_by_rename(desk.path, EDITED)
+    store.read()
+    assert desk.text == EDITED
+
+
+def test_nobody_can_have_meant_it_at_once(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    save_by_rename(desk.path, TEXT)
+    store.read()
+    assert "t-3" in desk.text
+
+
+def test_what_was_written_long_ago_may_be_deleted_with_anything_else(desk: Desk) -> None:
+    desk.store().apply([ADD])
+    forget(desk)
+    save_by_rename(desk.path, EDITED)
+    store = desk.store()
+    store.read()
+    store.apply([START])
+    assert "t-3" not in desk.text
+
+
+def test_a_file_that_is_only_emptied_is_waited_for(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    desk.path.write_text("")
+    desk.ahead += PACE_SECONDS
+    empty = store.read()
+    assert empty is not None
+    assert empty.document.text == ""
+    desk.path.write_text(EDITED)
+    store.read()
+    assert "t-3" in desk.text
+
+
+# --- while it cannot be cleared up --------------------------------------------------------------------------
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[None]:
+    """Somebody else looks at the file, so nobody can change it."""
+    with path.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def test_until_it_is_known_what_a_version_lacks_the_one_before_counts(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    first = store.read()
+    save_by_rename(desk.path, EDITED)
+    with looked_at(desk.lock):
+        second, newcomer = store.read(), desk.store().read()
+    third = store.read()
+    assert first is not None
+    assert second is not None
+    assert newcomer is not None
+    assert third is not None
+    assert second.document is first.document
+    assert second.again <= PACE_SECONDS
+    assert newcomer.document.text == EDITED, "it has seen nothing else"
+    assert "t-3" in third.document.tasks
+    assert "other words" in third.document.text
+
+
+def test_where_it_cannot_be_written_it_counts_as_it_is_after_a_while(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    store.read()
+    save_by_rename(desk.path, EDITED)
+    desk.path.chmod(0o444)
+    young = store.read()
+    desk.ahead += WATCH_SECONDS + 1.0
+    old = store.read()
+    desk.path.chmod(0o644)
+    desk.ahead += PACE_SECONDS
+    mended = store.read()
+    assert young is not None
+    assert old is not None
+    assert mended is not None
+    assert "t-3" in young.document.tasks
+    assert old.document.text == EDITED
+    assert "t-3" in mended.document.tasks
+
+
+def test_a_half_written_version_is_not_taken_for_what_a_person_wants(desk: Desk) -> None:
+    """It is read while its editor is in the middle of writing it."""
+    store = desk.store()
+    store.apply([ADD])
+    whole = desk.text.replace("words", "other words")
+    steps = [0, 1]
+
+    def now() -> float:
+        # The clock is asked for before the file is read, and after it.
+        if armed and steps and steps.pop(0):
+            desk.path.write_text(whole)
+        return desk.now()
+
+    armed = False
+    other = TaskFile(desk.path, lock=desk.lock, now=now)
+    other.read()
+    desk.path.write_text(whole[:20])
+    armed = True
+    other.apply([])
+    assert desk.text == whole
+    save_by_rename(desk.path, EDITED + "more\n")
+    other.read()
+    assert "t-3" in desk.text
+
+
+def test_without_room_for_it_the_file_is_as_right_as_before(desk: Desk) -> None:
+    store = desk.store()
+    store.apply([ADD])
+    (desk.replaced / "newest.part").mkdir()
+    store.apply([START])
+    (desk.replaced / "newest.part").rmdir()
+    assert parse(desk.text).tasks["t-1"].mark == ACTIVE
+    save_by_rename(desk.path, EDITED)
+    store.read()
+    assert desk.text == EDITED, "nothing is known of what it should be"
+    desk.put_away()
+
+
+# --- a new task -------------------------------------------------------------------------------------------
+
+
+def test_a_task_gets_the_next_id_that_nobody_has_used(desk: Desk) -> None:
+    store = desk.store()
+    assert store.add(Task("", "z", notes="its note"), []) == "t-3"
+    assert store.add(Task("", "z", after=("t-3",)), ["t-7", "gh-20"]) == "t-8"
+    tasks = parse(desk.text).tasks
+    assert (tasks["t-3"].notes, tasks["t-8"].after) == ("its note", ("t-3",))
+
+
+@SAVES
+@pytest.mark.parametrize("text", [TEXT, EDITED])
+def test_a_new_task_is_there_whoever_saves_before_it_is_told(
+    desk: Desk, save: Callable[[Path, str], None], text: str
+) -> None:
+    steps = [lambda: None, lambda: save(desk.path, text)]
+
+    def swapping(one: Path, other: Path) -> None:
+        exchange(one, other)
+        if len(steps) == 2:
+            threading.Timer(UNDO_SECONDS / 3, steps.pop()).start()
+
+    assert desk.store(swapping).add(Task("", "z"), []) == "t-3"
+    assert parse(desk.text).tasks["t-3"].title == "z"
+    assert ("other words" in desk.text) is (text == EDITED)
+
+
+def test_an_id_that_a_person_has_typed_meanwhile_is_left_to_them(desk: Desk) -> None:
+    typed = TEXT + "[] t-3: another thing\n"
+    steps = [lambda: save_by_rename(desk.path, typed)]
+    assert desk.store(during(steps)).add(Task("", "z"), []) == "t-4"
+    tasks = parse(desk.text).tasks
+    assert (tasks["t-3"].title, tasks["t-4"].title) == ("another thing", "z")
+
+
+def test_an_id_that_a_person_types_after_it_was_given_is_not_told(desk: Desk) -> None:
+    def swapping(one: Path, other: Path) -> None:
+        exchange(one, other)
+        if "another" not in desk.text and "t-4" not in desk.text:
+            replaced = desk.text.replace("t-3: z", "t-3: another thing")
+            threading.Timer(UNDO_SECONDS / 3, lambda: save_by_rename(desk.path, replaced)).start()
+
+    assert desk.store(swapping).add(Task("", "z"), []) == "t-4"
+    assert [task.title for task in parse(desk.text).tasks.values()][2:] == ["another thing", "z"]
+
+
+def test_a_task_that_is_added_is_told_also_where_somebody_else_is_at_work(desk: Desk) -> None:
+    taken = threading.Event()
+
+    def take() -> None:
+        with desk.lock.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            taken.wait()
+
+    holder = threading.Thread(target=take)
+
+    def swapping(one: Path, other: Path) -> None:
+        exchange(one, other)
+        holder.start()
+
+    store = TaskFile(desk.path, lock=desk.lock, exchange=swapping, patience=0.1)
+    try:
+        assert store.add(Task("", "z"), []) == "t-3"
+    finally:
+        taken.set()
+        holder.join()
+    assert "t-3" in desk.text
+
+
+def test_without_the_time_for_it_no_task_is_added(desk: Desk) -> None:
+    with pytest.raises(TransientError, match="takes no new task"):
+        TaskFile(desk.path, lock=desk.lock, patience=0.0).add(Task("", "z"), [])
+    assert desk.text == TEXT
