@@ -5,7 +5,7 @@ each lives in `tests/fakes/`, typed against it, and passes the contract suite of
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -263,8 +263,11 @@ class Forge(Protocol):
     def publish(self, draft: PullDraft) -> PullRequest:
         """Push the branch and open its pull request, or bring the one that is there up to date."""
 
-    def pulls(self) -> Sequence[PullRequest]:
-        """Every pull request of orch's branches, oldest first, with its present state."""
+    def pulls(self) -> Iterable[PullRequest]:
+        """Every pull request of orch's branches, oldest first, with its present state.
+
+        There may be thousands: an adapter may look at each only when it is asked for.
+        """
 
     def merge(self, number: int) -> PullRequest:
         """Merge a pull request. Raises PermanentError on a conflict; nothing is then half-merged."""

@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="For machines.")]
 def list_(context: typer.Context, *, as_json: AsJson = False) -> None:
     """List every pull request of orch's branches, the oldest first."""
     place: Place = context.obj
-    found = place.open().ports.forge.pulls()
+    found = list(place.open().ports.forge.pulls())
     if as_json:
         typer.echo(json.dumps([_describe(pull) for pull in found], indent=2))
         return

@@ -75,7 +75,7 @@ def _perform(ports: Ports, action: Action) -> object:
         case Remove(task):
             return ports.worktrees.remove(task)
         case Poll():
-            return tuple(ports.forge.pulls())
+            return tuple(pull for pull in ports.forge.pulls() if pull.state != "open")
         case Prune(keep_days, now):
             return tuple(ports.runs.prune(keep_days, now))
         case _:

@@ -163,7 +163,7 @@ class SavePause:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask the forge for the pull requests. Gives a tuple of PullRequest."""
+    """Ask the forge which pull requests are not open any more. Gives a tuple of PullRequest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def test_any_port_may_fail_and_the_next_turns_converge(
     desk.work()
     desk.until(lambda: "[✅" in (desk.world.tasks.text or "") and not desk.state.trees)
     assert desk.world.executor.started == [KEY]
-    assert len(desk.world.forge.pulls()) == 1
+    assert len(list(desk.world.forge.pulls())) == 1
     assert desk.world.worktrees.list() == {}
 
 
@@ -114,7 +114,7 @@ def test_a_coordinator_that_is_killed_after_any_turn_goes_on(tmp_path: Path, tur
             desk.work()
     desk.until(lambda: "[✅" in (desk.world.tasks.text or "") and not desk.state.trees)
     assert desk.world.executor.started == [KEY]
-    assert len(desk.world.forge.pulls()) == 1
+    assert len(list(desk.world.forge.pulls())) == 1
     assert desk.world.worktrees.list() == {}
 
 

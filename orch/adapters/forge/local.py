@@ -7,9 +7,11 @@ a person merged it with plain git.
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from orch.adapters import git
 from orch.adapters.forge.merging import Merging
@@ -22,6 +24,19 @@ from orch.ports import Finding, PullDraft
 
 _Stamp = tuple[int, int, int]
 """The version of a file: inode, mtime in nanoseconds, size."""
+
+
+class _Brief(msgspec.Struct, array_like=True, frozen=True):
+    """What is kept in memory of a record, packed: there may be thousands, for months."""
+
+    stamp: _Stamp
+    branch: str
+    base: str
+    open: bool
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Brief).decode
 
 
 class LocalForge:
@@ -48,7 +63,8 @@ class LocalForge:
         self._own_files = own_files
         self._origin = Origin(repository, base, retries=())
         self._bases = {base: self._origin}
-        self._read: Mapping[int, tuple[_Stamp, PullRequest]] = {}
+        self._briefs: Mapping[int, bytes] = {}
+        """What was last read of each record, by number: see `_Brief`."""
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
 
@@ -80,13 +96,11 @@ class LocalForge:
                 return self._update(there, head, draft)
             return self._open(head, draft)
 
-    def pulls(self) -> Sequence[PullRequest]:
+    def pulls(self) -> Iterator[PullRequest]:
         """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
-        pulls = self._records()
-        if all(pull.state != "open" for pull in pulls.values()):
-            return [pull for _, pull in sorted(pulls.items())]
+        known = {number: _decode(brief) for number, brief in sorted(self._look().items())}
         unmerged: dict[str, set[str]] = {}
-        for base in {pull.base for pull in pulls.values() if pull.state == "open"}:
+        for base in {brief.base for brief in known.values() if brief.open}:
             # The next poll asks again, and a task that needs origin says that it cannot be reached.
             with contextlib.suppress(TransientError):
                 self._base(base).fetch()
@@ -94,10 +108,10 @@ class LocalForge:
             tip = self._tip(base)
             form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
             unmerged[base] = set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
-        return [
-            pull if _ref(number) in unmerged.get(pull.base, ()) else self._settle(pull)
-            for number, pull in sorted(pulls.items())
-        ]
+        for number in known:
+            pull = self._load(number)
+            if pull is not None:
+                yield pull if _ref(number) in unmerged.get(pull.base, ()) else self._settle(pull)
 
     def merge(self, number: int) -> PullRequest:
         """See `ports.Forge`. Safe to repeat.
@@ -107,7 +121,7 @@ class LocalForge:
         ConfigError where git is too old or does not know who the person is.
         """
         with self._merge_lock.hold() as lock:
-            pull = self._records().get(number)
+            pull = self._load(number)
             if pull is None:
                 raise PermanentError(f"there is no pull request {number}", hint="orch status lists them")
             # Into the branch that it was opened for, whatever the settings or the checkout say now.
@@ -158,32 +172,35 @@ class LocalForge:
             raise atomic.failure("read", self._directory, error) from error
         return found
 
-    def _records(self) -> Mapping[int, PullRequest]:
-        """The records by number. A damaged one is told by `check`; its number is never given again.
-
-        Only files that changed are read: there may be thousands, and all but a few never change again.
-        """
+    def _look(self) -> Mapping[int, bytes]:
+        """The briefs of all records. Only files that changed are read: most never change again."""
         found = {}
         for number, stamp in self._stamps().items():
-            known = self._read.get(number)
-            if known is not None and known[0] == stamp:
-                found[number] = known
-                continue
-            with contextlib.suppress(records.DamagedError):
-                pull = records.read(self._path(number), PullRequest)
-                if pull is not None:
-                    found[number] = stamp, pull
+            brief = self._briefs.get(number)
+            if brief is None or _decode(brief).stamp != stamp:
+                pull = self._load(number)
+                if pull is None:
+                    continue
+                brief = _encode(_Brief(stamp, pull.branch, pull.base, open=pull.state == "open"))
+            found[number] = brief
         # Replaced as a whole, as other threads may read it; what they found meanwhile is found again.
-        self._read = found
-        return {number: pull for number, (_, pull) in found.items()}
+        self._briefs = found
+        return found
+
+    def _load(self, number: int) -> PullRequest | None:
+        """A record. A damaged one is told by `check`; its number is never given again."""
+        with contextlib.suppress(records.DamagedError):
+            return records.read(self._path(number), PullRequest)
+        return None
 
     def _write(self, pull: PullRequest) -> PullRequest:
         atomic.write(self._path(pull.number), records.encode(pull), durable=True)
         return pull
 
     def _latest(self, branch: str) -> PullRequest | None:
-        pulls = [pull for pull in self._records().values() if pull.branch == branch]
-        return self._seen(max(pulls, key=lambda pull: pull.number)) if pulls else None
+        numbers = [number for number, brief in self._look().items() if _decode(brief).branch == branch]
+        pull = self._load(max(numbers)) if numbers else None
+        return self._seen(pull) if pull is not None else None
 
     def _seen(self, pull: PullRequest) -> PullRequest:
         """The pull request with its present state."""
@@ -201,7 +218,7 @@ class LocalForge:
         seen = self._seen(pull)
         if seen.state == "merged":
             with self._lock.hold():
-                there = self._records().get(pull.number)
+                there = self._load(pull.number)
                 # It may have been published again since: then it is as open as it says.
                 if there is not None and there.state == "open" and there.head == seen.head:
                     self._write(seen)
