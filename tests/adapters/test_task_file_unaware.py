@@ -3,7 +3,6 @@
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,16 +34,16 @@ def save_in_place(path: Path, text: str) -> None:
 SAVES = pytest.mark.parametrize("save", [save_by_rename, save_in_place])
 
 
-def let_be_seen() -> None:
-    """Wait until a person could have read what orch wrote. Nothing tells: it is the time that counts."""
-    time.sleep(UNDO_SECONDS + 0.02)
-
-
-def forget(desk: Desk) -> None:
-    """Let everything that orch wrote be long ago, also for a process that comes only now."""
+def shift(desk: Desk, seconds: float) -> None:
+    """Let everything that orch wrote be so much younger, also for a process that comes only now."""
     for path in desk.replaced.iterdir():
-        at = path.stat().st_mtime - WATCH_SECONDS
+        at = path.stat().st_mtime + seconds
         os.utime(path, (at, at))
+
+
+def let_be_seen(desk: Desk) -> None:
+    """Let so much time pass that a person could have read what orch wrote."""
+    shift(desk, -2 * UNDO_SECONDS)
 
 
 # --- an edit that was made from an older version ---------------------------------------------------------
@@ -75,7 +74,7 @@ def test_it_comes_back_with_the_next_command(
 ) -> None:
     """Whoever wrote it has ended, and perhaps long ago."""
     desk.store().apply([ADD])
-    let_be_seen()
+    let_be_seen(desk)
     save(desk.path, EDITED)
     desk.ahead += ahead
     document = desk.store().apply([START])
@@ -138,7 +137,7 @@ def test_editors_who_go_on_from_there_while_orch_cannot_write_lose_nothing(desk:
 def test_who_takes_back_just_what_orch_wrote_means_it(desk: Desk) -> None:
     store = desk.store()
     store.apply([ADD])
-    let_be_seen()
+    let_be_seen(desk)
     save_by_rename(desk.path, TEXT)
     reading = store.read()
     assert reading is not None
@@ -151,6 +150,7 @@ def test_who_takes_back_just_what_orch_wrote_means_it(desk: Desk) -> None:
 def test_nobody_can_have_meant_it_at_once(desk: Desk) -> None:
     store = desk.store()
     store.apply([ADD])
+    shift(desk, 1.0)
     save_by_rename(desk.path, TEXT)
     store.read()
     assert "t-3" in desk.text
@@ -158,7 +158,7 @@ def test_nobody_can_have_meant_it_at_once(desk: Desk) -> None:
 
 def test_what_was_written_long_ago_may_be_deleted_with_anything_else(desk: Desk) -> None:
     desk.store().apply([ADD])
-    forget(desk)
+    shift(desk, -WATCH_SECONDS)
     save_by_rename(desk.path, EDITED)
     store = desk.store()
     store.read()
@@ -249,7 +249,7 @@ def test_a_half_written_version_is_not_taken_for_what_a_person_wants(desk: Desk)
     armed = True
     other.apply([])
     assert desk.text == whole
-    save_by_rename(desk.path, EDITED + "more\n")
+    save_by_rename(desk.path, TEXT + "more\n")
     other.read()
     assert "t-3" in desk.text
 
@@ -278,19 +278,30 @@ def test_a_task_gets_the_next_id_that_nobody_has_used(desk: Desk) -> None:
     assert (tasks["t-3"].notes, tasks["t-8"].after) == ("its note", ("t-3",))
 
 
+def store_before(desk: Desk, save: Callable[[], None]) -> TaskFile:
+    """A store, and a person who saves once, as soon as it has swapped the file."""
+    steps = [save]
+    swapped = threading.Event()
+
+    def swapping(one: Path, other: Path) -> None:
+        exchange(one, other)
+        swapped.set()
+
+    def now() -> float:
+        if swapped.is_set() and steps:
+            steps.pop()()
+        return desk.now()
+
+    return TaskFile(desk.path, lock=desk.lock, exchange=swapping, now=now)
+
+
 @SAVES
 @pytest.mark.parametrize("text", [TEXT, EDITED])
 def test_a_new_task_is_there_whoever_saves_before_it_is_told(
     desk: Desk, save: Callable[[Path, str], None], text: str
 ) -> None:
-    steps = [lambda: None, lambda: save(desk.path, text)]
-
-    def swapping(one: Path, other: Path) -> None:
-        exchange(one, other)
-        if len(steps) == 2:
-            threading.Timer(UNDO_SECONDS / 3, steps.pop()).start()
-
-    assert desk.store(swapping).add(Task("", "z"), []) == "t-3"
+    store = store_before(desk, lambda: save(desk.path, text))
+    assert store.add(Task("", "z"), []) == "t-3"
     assert parse(desk.text).tasks["t-3"].title == "z"
     assert ("other words" in desk.text) is (text == EDITED)
 
@@ -303,15 +314,18 @@ def test_an_id_that_a_person_has_typed_meanwhile_is_left_to_them(desk: Desk) -> 
     assert (tasks["t-3"].title, tasks["t-4"].title) == ("another thing", "z")
 
 
-def test_an_id_that_a_person_types_after_it_was_given_is_not_told(desk: Desk) -> None:
-    def swapping(one: Path, other: Path) -> None:
-        exchange(one, other)
-        if "another" not in desk.text and "t-4" not in desk.text:
-            replaced = desk.text.replace("t-3: z", "t-3: another thing")
-            threading.Timer(UNDO_SECONDS / 3, lambda: save_by_rename(desk.path, replaced)).start()
-
-    assert desk.store(swapping).add(Task("", "z"), []) == "t-4"
-    assert [task.title for task in parse(desk.text).tasks.values()][2:] == ["another thing", "z"]
+@pytest.mark.parametrize(("place", "told", "line"), [("## Active", "t-3", 5), ("[] t-1: x", "t-4", 3)])
+def test_an_id_that_a_person_types_after_it_was_given_is_told_only_if_its_line_counts(
+    desk: Desk, place: str, told: str, line: int
+) -> None:
+    typed = TEXT.replace(place, f"[] t-3: another thing\n{place}")
+    store = store_before(desk, lambda: save_by_rename(desk.path, typed))
+    assert store.add(Task("", "z"), []) == told
+    document = parse(desk.text)
+    assert document.tasks[told].title == "z"
+    assert "t-3: another thing" in desk.text
+    # The other line of t-3 is kept, and said to be ignored.
+    assert [problem.message[:16] for problem in document.problems] == [f"t-3 is on line {line}"]
 
 
 def test_a_task_that_is_added_is_told_also_where_somebody_else_is_at_work(desk: Desk) -> None:

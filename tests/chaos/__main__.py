@@ -61,7 +61,8 @@ def _storm_edits(count: int, seed: int) -> int:
     folder = Path(tempfile.mkdtemp(prefix=f"orch-edits-{seed}-"))
     report = storm_edits(folder, count, seed)
     _say(
-        f"seed {seed}: {report.edits} edits, {report.changes} changes by orch, {len(report.lost)} edits lost"
+        f"seed {seed}: {report.edits} edits, {report.changes} changes by orch, {report.added} orch add, "
+        f"{len(report.lost)} edits lost"
     )
     if report.lost or report.problems:
         _say(f"  FOUND lost: {report.lost}, {report.problems}; kept: {folder}")

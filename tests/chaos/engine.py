@@ -45,7 +45,7 @@ EVENTS = {
     "SIGUSR1": 1,
     "stop": 3,
     "stop by command": 1,
-    "add by command": 1,
+    "add by command": 3,
     "clean": 1,
     "merge": 1,
     "kill command": 2,

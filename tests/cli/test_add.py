@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from orch.core.tasks_md import parse
-from tests.cli.command import ok, orch, spawn, task
+from tests.cli.command import ok, orch, spawn, status, task
 
 
 def read(shop: Path) -> str:
@@ -93,6 +93,27 @@ def test_many_at_once_lose_nothing(shop: Path) -> None:
         names = list(pool.map(lambda _: spawn(shop, "add", "The same").out.strip(), range(8)))
     assert sorted(names) == [f"t-{number}" for number in range(1, 9)]
     assert set(parse(read(shop)).tasks) == set(names)
+
+
+def test_an_editor_that_had_read_the_file_before_does_not_take_the_task_back(shop: Path) -> None:
+    """It saves a while after `orch add` has ended, and nobody coordinates."""
+    before = read(shop)
+    assert ok(shop, "add", "Fix the login", "--notes", "It happens on Mondays") == "t-1\n"
+    (shop / "tasks.md").write_text(before + "[] typed\n")
+    assert ok(shop, "add", "Another") == "t-2\n"
+    found = parse(read(shop))
+    assert [found.tasks[name].title for name in ("t-1", "t-2")] == ["Fix the login", "Another"]
+    assert found.tasks["t-1"].notes == "It happens on Mondays"
+    assert [task.title for task in found.unnamed] == ["typed"]
+
+
+def test_what_a_person_deletes_is_not_added_again(shop: Path) -> None:
+    before = read(shop)
+    ok(shop, "add", "Fix the login")
+    (shop / "tasks.md").write_text(before)
+    assert status(shop)["tasks"] == []
+    ok(shop, "add", "Another")
+    assert [task.title for task in parse(read(shop)).tasks.values()] == ["Another"]
 
 
 def test_a_folder_that_cannot_be_written_is_said(shop: Path) -> None:

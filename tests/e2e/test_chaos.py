@@ -26,7 +26,9 @@ def test_chaos(tmp_path: Path, seed: int) -> None:
 
 
 def test_no_edit_of_thousands_is_lost(tmp_path: Path) -> None:
+    """Nor any task that `orch add` says is added."""
     report = storm_edits(tmp_path, EDITS, seed=1)
     assert report.problems == []
     assert report.lost == []
-    assert report.changes > EDITS // 100, "orch hardly wrote: nothing was tried"
+    assert report.changes > 0, "orch never wrote: nothing was tried"
+    assert report.added > 0, "orch add never wrote: nothing was tried"

@@ -100,7 +100,9 @@ class Replaced:
 
     def retire(self, staged: Staged) -> None:
         """Watch what was swapped out just now: it lies where the new version was staged."""
-        _set_time(self._base(staged.stem))
+        with contextlib.suppress(OSError):
+            # Without it the base is a little older than the swap.
+            _set_time(self._base(staged.stem))
         self._keep(staged.path, staged.stem)
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
@@ -122,43 +124,49 @@ class Replaced:
 
     # --- what could be read lately -----------------------------------------------------------------------
 
-    def newest(self) -> str | None:
-        """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
+    def noted(self) -> int | None:
+        """When it was noted what tasks.md should be, None while that is not known. Cheap."""
         try:
-            return _text(self._folder / _NEWEST)
+            return (self._folder / _NEWEST).stat().st_mtime_ns
         except OSError:
             return None
 
-    def remember(self, text: str) -> None:
+    def newest(self) -> bytes | None:
+        """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
+        try:
+            return (self._folder / _NEWEST).read_bytes()
+        except OSError:
+            return None
+
+    def remember(self, data: bytes) -> None:
         """Note what tasks.md should be, if any other version could be read lately."""
         # An emptied file is an editor in the middle of saving.
-        if not text.strip() or next(self._folder.glob("*.base"), None) is None:
+        if not data.strip() or next(self._folder.glob("*.base"), None) is None:
             return
         newest = self._folder / _NEWEST
         part = newest.with_suffix(".part")
         try:
-            if self.newest() != text:
+            if self.newest() != data:
                 _discard(part)
-                _write(part, text.encode("utf-8", "surrogateescape"), like=None)
+                _write(part, data, like=None)
                 part.replace(newest)
             _set_time(newest)
         except OSError:
             # tasks.md is right without it; but what was right before must not come back.
             _discard(part, newest)
 
-    def shown(self, saved: float) -> Iterator[tuple[float, str]]:
+    def shown(self, saved: float) -> Iterator[tuple[float, bytes]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
 
         Each comes with the seconds from when it was replaced until then. What was not followed by the
         newest version is not among them: that one does not tell what has come to it since.
         """
-        with contextlib.suppress(FileNotFoundError):
-            followed = (self._folder / _NEWEST).stat().st_mtime_ns
-            for path in self._folder.glob("*.base"):
-                status = path.stat()
-                age = saved - status.st_mtime
-                if age < WATCH_SECONDS and status.st_mtime_ns <= followed:
-                    yield age, _text(path)
+        followed = self.noted()
+        for path in self._folder.glob("*.base") if followed is not None else ():
+            status = path.stat()
+            age = saved - status.st_mtime
+            if age < WATCH_SECONDS and status.st_mtime_ns <= (followed or 0):
+                yield age, path.read_bytes()
 
     def prolong(self, seconds: float) -> None:
         """Have all of them be so much younger: what was made from one is still in the file."""
@@ -286,10 +294,6 @@ def _prefix(target: Path) -> str:
 
 def _stem(base: bytes, data: bytes) -> str:
     return f"{_digest(base)}-{_digest(data) if data else _NOTHING}-{secrets.token_hex(8)}"
-
-
-def _text(path: Path) -> str:
-    return path.read_bytes().decode("utf-8", "surrogateescape")
 
 
 def _digest(data: bytes) -> str:

@@ -29,6 +29,9 @@ UNDO_SECONDS = 0.15
 """A save that takes back just what orch wrote within this time is by somebody who had not seen it; later it
 is a person's wish. `add` tells nobody before that, and people need longer to read and to save."""
 
+_TICK_SECONDS = 0.02
+"""A file's times lag behind the clock by less than this: the kernel counts in steps of 10 ms or fewer."""
+
 STILL_SECONDS = 0.02
 """A version that lacks something and is as young as this may be half-written: it is looked at again."""
 
@@ -75,6 +78,8 @@ class TaskFile:
         self._swept = 0.0
         """When replaced versions were last looked after; seconds since the epoch."""
         self._sight = Sight(path, now)
+        self._sure: tuple[Document, int] | None = None
+        """A version that lacks nothing, and when the newest one was noted by which that was found."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -146,11 +151,17 @@ class TaskFile:
 
     def _is_doubtful(self) -> bool:
         """Whether somebody has saved a version that may lack what orch had written."""
-        known = self._sight.known
-        # An editor empties a file before it writes it.
-        if known is None or not known.document.text.strip():
+        known, noted = self._sight.known, self._replaced.noted()
+        if known is None or noted is None:
             return False
-        return self._replaced.newest() not in (None, known.document.text)
+        if self._sure and self._sure[0] is known.document and self._sure[1] == noted:
+            return False
+        data = known.document.data
+        # An editor empties a file before it writes it.
+        if data.strip() and data != self._replaced.newest():
+            return True
+        self._sure = known.document, noted
+        return False
 
     def _clear_doubts(self) -> bool:
         """Bring into the file what it lacks. Says whether what is known now can be relied on."""
@@ -194,7 +205,7 @@ class TaskFile:
 
             with self._lock.hold():
                 self._change(name)
-            time.sleep(UNDO_SECONDS)
+            time.sleep(UNDO_SECONDS + _TICK_SECONDS)
             try:
                 found = self.apply([AddTask(task)]).tasks.get(task.id)
             except TransientError:
@@ -258,7 +269,7 @@ class TaskFile:
                 if self._put(found, wanted, by_person=by_person):
                     for edit in edits:
                         self._replaced.accept(edit)
-                    self._replaced.remember(wanted.text)
+                    self._replaced.remember(wanted.data)
                     return wanted
                 if by_person:
                     self._replaced.prolong(found.changed - (doubted or found.changed))
@@ -270,6 +281,8 @@ class TaskFile:
     def _merge(self, found: Found, edits: Sequence[LateEdit]) -> Document:
         """What was found, with everything that it lacks and that people typed elsewhere."""
         document = found.document
+        if not edits and not self._is_doubtful():
+            return document
         text = self._restore(found)
         for edit in edits:
             text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
@@ -277,13 +290,15 @@ class TaskFile:
 
     def _restore(self, found: Found) -> str:
         """The text with what it lacks because it was made from a version that was replaced meanwhile."""
-        text, newest = found.document.text, self._replaced.newest()
-        if newest is None or not self._is_doubtful():
+        text = found.document.text
+        newest = self._replaced.newest() if self._is_doubtful() else None
+        if newest is None:
             return text
-        origin = tasks_md.find_origin(self._replaced.shown(found.changed), newest, text)
+        shown = ((age, _text(data)) for age, data in self._replaced.shown(found.changed))
+        origin = tasks_md.find_origin(shown, _text(newest), text)
         if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
             return text  # It lacks nothing, or a person took back just what orch had written.
-        return tasks_md.restore(origin.text, newest, found.document)
+        return tasks_md.restore(origin.text, _text(newest), found.document)
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
