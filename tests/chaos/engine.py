@@ -100,9 +100,14 @@ class Chaos:
         seconds: float,
         tasks: int = 24,
         events: Mapping[str, int] = EVENTS,
+        least_kills: int = 0,
     ) -> None:
-        """`folder` is empty; `seconds` is how long the storm lasts, without the settling."""
+        """`folder` is empty; `seconds` is how long the storm lasts, without the settling.
+
+        It goes on until the coordinator was killed `least_kills` times: a busy machine comes to less.
+        """
         self._events = events
+        self._least_kills = least_kills
         self.report = Report(seed)
         self._seed = seed
         self._seconds = seconds
@@ -147,7 +152,7 @@ class Chaos:
 
     def _storm(self, deadline: float) -> None:
         step = 0
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline or self.report.events["kill coordinator"] < self._least_kills:
             chance = random.Random(f"{self._seed}/step/{step}")  # noqa: S311 - a seed makes it replayable
             if self._coordinator is None or self._coordinator.poll() is not None:
                 self._coordinator = self._start("run", "--plain")

@@ -17,10 +17,9 @@ EDITS = 2000
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_chaos(tmp_path: Path, seed: int) -> None:
-    report = Chaos(tmp_path, seed, seconds=STORM_SECONDS, tasks=TASKS).run()
+    report = Chaos(tmp_path, seed, seconds=STORM_SECONDS, tasks=TASKS, least_kills=2).run()
     replay = f"tools/chaos --seed {seed} --storm {STORM_SECONDS:g} --tasks {TASKS}"
     assert report.findings == [], f"seed {seed}; replay: {replay}"
-    assert report.events["kill coordinator"] >= 2, f"seed {seed}: {report.events}"
     assert report.launches > 0
     assert report.edits.total() > 0
 

@@ -79,7 +79,8 @@ class FakeExecutor:
     @property
     def live(self) -> list[RunKey]:
         """The runs whose launcher lives."""
-        return [run for run in self.processes if self._lives(run)]
+        # A copy: a start on another thread adds to them.
+        return [run for run in tuple(self.processes) if self._lives(run)]
 
     # --- the protocol ----------------------------------------------------------------------------
 
