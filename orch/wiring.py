@@ -16,7 +16,7 @@ from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
-from orch.adapters.machine import SystemClock, SystemMachine
+from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import check_repository, exclude
 from orch.adapters.store import atomic
@@ -150,6 +150,7 @@ def build(
     One that only stops is `lenient`: it works with a broken config.toml and without the base branch.
     For `on_snapshot` and `refresh` (seconds) see Coordinator.
     """
+    tame_allocator()
     mailbox = Mailbox()
 
     def wake(reason: str) -> None:

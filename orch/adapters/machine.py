@@ -17,6 +17,27 @@ LEAST_FILES = 64
 """The same, in files and folders."""
 
 
+_ALLOCATOR = {-8: 1, -3: 128 * 1024, -1: 128 * 1024}
+"""Parameters of mallopt(3): M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. The thresholds are glibc's
+own defaults; set, they stay, where glibc would raise them to 32 MB by what was freed last."""
+
+
+def tame_allocator() -> bool:
+    """Have the C library give large buffers back to the system when they are freed; whether it can.
+
+    A coordinator runs for months, and reads and writes tasks.md as a whole with each change. By default
+    glibc keeps such buffers in arenas of each thread, and their holes grow with the file (measured: four
+    times the growth over 600 tasks). Nothing to do with other C libraries.
+    """
+    import ctypes
+
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return all(mallopt(parameter, value) for parameter, value in _ALLOCATOR.items())
+
+
 class SystemClock:
     """The Clock of the system."""
 

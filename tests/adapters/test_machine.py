@@ -1,12 +1,15 @@
 """The real machine and clock, and their fakes."""
 
+import platform
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from orch.adapters.machine import SystemClock, SystemMachine
+from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.core.model import Resources
 from orch.ports import Clock, Machine
 from tests.disks import mount_disk, private_mounts
@@ -84,3 +87,32 @@ def test_the_fake_machine_has_what_a_test_says() -> None:
     assert machine.resources() == Resources()
     machine.left = Resources(free_memory_mb=3.0)
     assert machine.resources().free_memory_mb == 3.0
+
+
+# --- memory ----------------------------------------------------------------------------------------------
+
+BUFFERS = """
+import psutil
+from orch.adapters.machine import tame_allocator
+
+{tame}
+b"x" * (8 << 20)  # By this glibc learns that large buffers come and go.
+buffers, small = [], []
+for _ in range(32):
+    buffers.append(b"x" * (1 << 20))
+    small.append(b"x" * 1000)  # malloc too, and in the way of what is freed
+held = psutil.Process().memory_info().rss
+buffers.clear()
+print(held - psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_large_buffers_go_back_to_the_system() -> None:
+    assert tame_allocator()
+    given = []
+    for tame in ("", "tame_allocator()"):
+        script = [sys.executable, "-c", BUFFERS.format(tame=tame)]
+        given.append(int(subprocess.run(script, check=True, capture_output=True, timeout=60).stdout))
+    assert given[1] > 30 << 20
+    assert given[0] < given[1]
