@@ -15,7 +15,9 @@ import psutil  # type: ignore[import-untyped]
 from tests.e2e.projects import Project, make_project
 
 GROWTH = 0.05
-"""Share by which the memory may be larger at the end than after the first tenth."""
+"""Share by which the memory may be larger at the end than at the first sample."""
+WARM_TASKS = 100
+"""After so many everything was imported and every buffer was needed once."""
 SAMPLES = 20
 SAMPLE_SECONDS = 0.1
 STUCK_SECONDS = 120.0
@@ -44,7 +46,8 @@ class Sample:
 
 
 def soak(folder: Path, tasks: int, workers: int = 8) -> tuple[Sample, Sample]:
-    """Run so many tasks in `folder`, which is empty; samples after a tenth of them and at the end.
+    """Run so many tasks in `folder`, which is empty; samples after a tenth of them (WARM_TASKS at least) and
+    at the end.
 
     Raises RuntimeError where it gets stuck.
     """
@@ -58,7 +61,7 @@ def soak(folder: Path, tasks: int, workers: int = 8) -> tuple[Sample, Sample]:
     child = project.start()
     try:
         process = psutil.Process(child.pid)
-        _wait(project, tasks // 10)
+        _wait(project, max(tasks // 10, WARM_TASKS))
         first = _sample(project, process, began)
         _wait(project, tasks)
         return first, _sample(project, process, began)
