@@ -97,8 +97,11 @@ def _misadded(document: Document, said: list[str]) -> list[str]:
     left = {f"t-{number}": f"title {number}" for number in range(1, TASKS + 1)}
     for line in said:
         name, word, *_ = line.split(maxsplit=2)
-        if name == "refused" and "locked by another" in line:
-            continue  # The file was never left alone for long enough. It said so, and added nothing.
+        if name == "refused" and re.search("locked by another|saved all the time", line):
+            # The file was never left alone for long enough. It said so, and must have added nothing.
+            if word in document.text.split():
+                problems.append(f"orch add refused {word} and added it")
+            continue
         if name in left:
             problems.append(f"orch add said: {line}")
         left[name] = word
