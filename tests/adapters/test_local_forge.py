@@ -507,6 +507,7 @@ def test_of_many_records_only_the_one_that_is_meant_is_read(place: Place) -> Non
         place.commit(f"{draft.branch[5:]}.txt", "x", branch=draft.branch)
         forge.publish(draft)
     first, second, _ = forge.pulls()
+    forge.publish(drafts[0])
     OPENED.clear()
     assert forge.find("orch/t-2-x") == second
     assert set(OPENED) == {"2.json"}

@@ -7,11 +7,10 @@ a person merged it with plain git.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import msgspec
 
 from orch.adapters import git
 from orch.adapters.forge.merging import Merging
@@ -21,22 +20,6 @@ from orch.adapters.store import atomic, records
 from orch.core.model import PullRequest
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Finding, PullDraft
-
-_Stamp = tuple[int, int, int]
-"""The version of a file: inode, mtime in nanoseconds, size."""
-
-
-class _Brief(msgspec.Struct, array_like=True, frozen=True):
-    """What is kept in memory of a record, packed: there may be thousands, for months."""
-
-    stamp: _Stamp
-    branch: str
-    base: str
-    open: bool
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Brief).decode
 
 
 class LocalForge:
@@ -63,8 +46,10 @@ class LocalForge:
         self._own_files = own_files
         self._origin = Origin(repository, base, retries=())
         self._bases = {base: self._origin}
-        self._briefs: Mapping[int, bytes] = {}
-        """What was last read of each record, by number: see `_Brief`."""
+        self._numbers: dict[str, int] = {}
+        """The latest number of each branch. There may be thousands, for months: nothing else is kept."""
+        self._known: set[int] = set()
+        self._learning = threading.Lock()
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
 
@@ -91,6 +76,7 @@ class LocalForge:
             raise PermanentError(f"{draft.branch} has nothing that {self._origin.base} has not")
         self._push(draft.branch, head, there.head if there is not None else "")
         with self._lock.hold():
+            self._take_in()
             there = self._latest(draft.branch)
             if there is not None and there.state == "open":
                 return self._update(there, head, draft)
@@ -98,20 +84,17 @@ class LocalForge:
 
     def pulls(self) -> Iterator[PullRequest]:
         """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
-        known = {number: _decode(brief) for number, brief in sorted(self._look().items())}
         unmerged: dict[str, set[str]] = {}
-        for base in {brief.base for brief in known.values() if brief.open}:
-            # The next poll asks again, and a task that needs origin says that it cannot be reached.
-            with contextlib.suppress(TransientError):
-                self._base(base).fetch()
-            # One question about all of them; only those that may be merged are looked at one by one.
-            tip = self._tip(base)
-            form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
-            unmerged[base] = set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
-        for number in known:
+        for number in sorted(self._list()):
             pull = self._load(number)
-            if pull is not None:
-                yield pull if _ref(number) in unmerged.get(pull.base, ()) else self._settle(pull)
+            if pull is None:
+                continue
+            if pull.state == "open":
+                if pull.base not in unmerged:
+                    unmerged[pull.base] = self._find_unmerged(pull.base)
+                if _ref(number) not in unmerged[pull.base]:
+                    pull = self._settle(pull)
+            yield pull
 
     def merge(self, number: int) -> PullRequest:
         """See `ports.Forge`. Safe to repeat.
@@ -156,36 +139,27 @@ class LocalForge:
     def _path(self, number: int) -> Path:
         return self._directory / f"{number}.json"
 
-    def _stamps(self) -> Mapping[int, _Stamp]:
-        """Every number that was ever given, with the version of its file."""
-        found = {}
+    def _list(self) -> Iterator[int]:
+        """Every number that was ever given, in no order."""
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
                     name, dot, kind = entry.name.partition(".")
                     if (dot, kind) == (".", "json") and name.isascii() and name.isdecimal():
-                        status = entry.stat(follow_symlinks=False)
-                        found[int(name)] = (status.st_ino, status.st_mtime_ns, status.st_size)
+                        yield int(name)
         except FileNotFoundError:
-            return found
+            return
         except OSError as error:
             raise atomic.failure("read", self._directory, error) from error
-        return found
 
-    def _look(self) -> Mapping[int, bytes]:
-        """The briefs of all records. Only files that changed are read: most never change again."""
-        found = {}
-        for number, stamp in self._stamps().items():
-            brief = self._briefs.get(number)
-            if brief is None or _decode(brief).stamp != stamp:
-                pull = self._load(number)
-                if pull is None:
-                    continue
-                brief = _encode(_Brief(stamp, pull.branch, pull.base, open=pull.state == "open"))
-            found[number] = brief
-        # Replaced as a whole, as other threads may read it; what they found meanwhile is found again.
-        self._briefs = found
-        return found
+    def _take_in(self) -> None:
+        """Learn of records that are new. A record never changes its branch, so none is read twice."""
+        with self._learning:
+            for number in self._list():
+                pull = None if number in self._known else self._load(number)
+                if pull is not None:
+                    self._known.add(number)
+                    self._numbers[pull.branch] = max(number, self._numbers.get(pull.branch, 0))
 
     def _load(self, number: int) -> PullRequest | None:
         """A record. A damaged one is told by `check`; its number is never given again."""
@@ -198,9 +172,20 @@ class LocalForge:
         return pull
 
     def _latest(self, branch: str) -> PullRequest | None:
-        numbers = [number for number, brief in self._look().items() if _decode(brief).branch == branch]
-        pull = self._load(max(numbers)) if numbers else None
+        if branch not in self._numbers:
+            self._take_in()
+        number = self._numbers.get(branch)
+        pull = self._load(number) if number is not None else None
         return self._seen(pull) if pull is not None else None
+
+    def _find_unmerged(self, base: str) -> set[str]:
+        """The refs of the pull requests that the base has not, by one question about all of them."""
+        # The next poll asks again, and a task that needs origin says that it cannot be reached.
+        with contextlib.suppress(TransientError):
+            self._base(base).fetch()
+        tip = self._tip(base)
+        form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
+        return set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
 
     def _seen(self, pull: PullRequest) -> PullRequest:
         """The pull request with its present state."""
@@ -225,7 +210,7 @@ class LocalForge:
         return seen
 
     def _open(self, head: str, draft: PullDraft) -> PullRequest:
-        number = max(self._stamps(), default=0) + 1
+        number = max(self._list(), default=0) + 1
         # Killed before the file was there: the ref is ours. Another ref may come from a real forge.
         while self._sha(_ref(number)) not in {"", head}:
             number += 1
@@ -309,7 +294,7 @@ class LocalForge:
     def _check_records(self) -> Finding:
         """Whether the records can be read and written."""
         try:
-            for number in self._stamps():
+            for number in self._list():
                 records.read(self._path(number), PullRequest)
             if self._directory.is_dir():
                 with self._lock.hold():
