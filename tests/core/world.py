@@ -107,6 +107,8 @@ class World:
     reruns: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     merging: list[tuple[int, str]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
+    stays: str = ""
+    """Why a branch is not deleted."""
     resources: Resources = field(default_factory=Resources)
     agent_problems: dict[str, str] = field(default_factory=dict)
     readable: bool = True
@@ -228,6 +230,11 @@ class World:
         worker.exit = exit or Exit(EndReason.EXITED, 0, ended_at=self.now)
         self.evidence[name] = evidence or Evidence(head="abcdef1234567890", commits=("work",))
 
+    def work(self, name: str, head: str) -> None:
+        """The worker of a task commits, ends well, and what follows is carried out."""
+        self.end(name, evidence=Evidence(head=head, commits=("work",)))
+        self.settle()
+
     def run(self, name: str) -> Run:
         """The latest run of a task."""
         run = self.state.runs.get(name) or self.latest(name)
@@ -308,8 +315,9 @@ class World:
                 self.merging.append((pull.number, pull.head))
             case Retire(task, pull):
                 assert task not in self.trees, "the branch is checked out"
-                self.retired.append(pull.branch)
-                return ""
+                if not self.stays:
+                    self.retired.append(pull.branch)
+                return self.stays
         return None
 
     def _look_at_forge(self, wanted: Wanted) -> Sight:
