@@ -15,6 +15,7 @@ from orch.core.brief import NOTHING, Brief
 from orch.core.forge import Comment, Job, Ledger, PullStatus, Reply, Sight, Telling, Wanted
 from orch.core.metrics import Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     Evidence,
     Exit,
@@ -138,6 +139,10 @@ class Command:
     env: Mapping[str, str]
     """The whole environment of the worker, built from the allow-list."""
     session_id: str = ""
+    """The conversation, for run.json; empty where the agent names none before it starts."""
+    last_words: frozenset[str] = frozenset()
+    """The `type` of the JSON lines after which the agent has nothing left to do: one that then says no
+    more and does not leave is ended. Empty: it is never looked for."""
 
 
 class Agent(Protocol):
@@ -151,13 +156,18 @@ class Agent(Protocol):
         """Why this agent cannot be started now and what to do about it, or ''. Cheap."""
 
     def command(self, run: Run, directory: Path, worktree: Path) -> Command:
-        """The command for a run whose files lie in `directory` and whose work in `worktree`."""
+        """The command for a run whose files lie in `directory` and whose work in `worktree`.
+
+        `run.claim` tells which conversation to go on with (`resume`), the model and the budget. May
+        write settings of the agent into `directory`. Raises TransientError while another process has
+        that conversation: two at once would both go on with it.
+        """
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         """What the run's own output says, read from its directory."""
 
-    def activity(self, directory: Path) -> str:
-        """What the worker is doing now, one line."""
+    def activity(self, directory: Path) -> Activity:
+        """What the worker is doing now, and what it has used. Reads only what is new since the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +346,13 @@ class LedgerStore(Protocol):
         """Write it atomically and durably."""
 
 
+class Repository(Protocol):
+    """The git repository as a whole."""
+
+    def tend(self) -> None:
+        """Have git put its objects in order if there is need. Does not wait until that is done."""
+
+
 class Prompts(Protocol):
     """Writes the prompt of an attempt."""
 
@@ -362,6 +379,7 @@ class Ports:
     executor: Executor
     agents: Mapping[str, Agent]
     worktrees: Worktrees
+    repository: Repository
     forge: Forge
     tracker: Tracker
     reviews: Reviews

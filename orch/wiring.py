@@ -19,7 +19,7 @@ from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
-from orch.adapters.repository import check_repository, exclude
+from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
 from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
@@ -330,6 +330,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         worktrees=GitWorktrees(
             project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
         ),
+        repository=GitRepository(project.root),
         forge=forge,
         tracker=LocalTracker(forge),
         reviews=LocalReviews(),

@@ -27,6 +27,7 @@ from orch.core.actions import (
     Start,
     Sweep,
     Tell,
+    Tend,
     Verify,
     WriteTasks,
 )
@@ -136,6 +137,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
             ports.reviews.rerun(pull, jobs)
         case AutoMerge(_, pull):
             ports.reviews.auto_merge(pull)
+        case Tend():
+            ports.repository.tend()
         case _:
             raise AssertionError(action)
 

@@ -15,6 +15,7 @@ from orch.core.actions import (
     SaveLedger,
     SavePause,
     Tell,
+    Tend,
     WriteTasks,
 )
 from orch.core.draft import Draft
@@ -87,7 +88,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     follow.retire_branches(draft)
     watch.poll_forge(draft)
     ledger.save_ledger(draft)
-    _prune_runs(draft)
+    _tidy_up(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     if seen.unseen or seen.document is None:
         draft.wake(seen.now + UNSEEN_SECONDS)
@@ -155,7 +156,7 @@ def _take_result(draft: Draft, result: Result) -> None:
                     draft.change(trees={**draft.state.trees, task: at})
             elif result.value:
                 draft.note("saved", f"uncommitted work is kept in {result.value}", task=task)
-        case Prune():
+        case Prune() | Tend():
             if failure is not None:
                 draft.note("error", failure.message)
         case SavePause(reason):
@@ -204,9 +205,10 @@ def _tell_unseen(draft: Draft) -> None:
         draft.change(unseen=frozenset(unseen))
 
 
-def _prune_runs(draft: Draft) -> None:
+def _tidy_up(draft: Draft) -> None:
     """Once a day, and at the start."""
     today = draft.today
     if today != draft.state.pruned and not draft.state.draining:
         draft.change(pruned=today)
         draft.act(Prune(draft.policy.keep_days, draft.now))
+        draft.act(Tend())

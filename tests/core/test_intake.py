@@ -1,5 +1,6 @@
 """Issues become tasks, follow a change, and leave."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -266,9 +267,11 @@ def test_an_issue_that_orch_does_not_know_is_waited_for_until_it_is_closed() -> 
     open_issue(world, 8, body="Depends on #3, #4", parents=(5,))
     open_issue(world, 5, open=False)
     world.settle()
-    assert len(world.tasks["gh-8"].after) == 3, "they are not known yet"
+    after = list(world.tasks["gh-8"].after)
+    assert after == ["gh-3", "gh-4", "gh-5"], "they are not known yet"
     look(world)
-    assert world.tasks["gh-8"].after == ("gh-3",), "the others are closed, or not there"
+    after = list(world.tasks["gh-8"].after)
+    assert after == ["gh-3"], "the others are closed, or not there"
     change_issue(world, 3, open=False)
     look(world)
     assert world.mark("gh-8") is Status.ACTIVE
@@ -570,7 +573,7 @@ def test_it_is_asked_less_often_and_as_it_wishes() -> None:
     world.settle()
     for _ in range(400):
         world.wait()
-    gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert 30 <= gaps[0] <= 37.5
     assert 60 <= gaps[1] <= 75
     assert gaps[2] >= 900
@@ -622,9 +625,8 @@ def test_a_change_is_written_only_where_the_add_is_still_wanted() -> None:
     world.restart()
     open_issue(world, 7)
     world.settle()
-    assert [change for action in world.done if isinstance(action, WriteTasks) for change in action.changes][
-        0
-    ].__class__ is AddTask
+    writes = [action for action in world.done if isinstance(action, WriteTasks)]
+    assert isinstance(writes[0].changes[0], AddTask)
 
 
 def test_a_followed_pull_request_keeps_its_entry() -> None:

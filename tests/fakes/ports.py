@@ -12,6 +12,7 @@ from tests.fakes.ledger import FakeLedgerStore
 from tests.fakes.machine import FakeMachine
 from tests.fakes.metrics import FakeMetricsStore
 from tests.fakes.prompts import FakePrompts
+from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
 from tests.fakes.reviews import FakeReviews
 from tests.fakes.runs import FakeRunStore
@@ -47,6 +48,7 @@ class FakeWorld:
         self.executor = FakeExecutor(self.runs.processes, wake=wake)
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
+        self.repository = FakeRepository()
         self.forge = FakeForge(head=self._head, now=self.clock.now)
         self.tracker = FakeTracker(pulls=self.forge.known)
         self.reviews = FakeReviews()
@@ -62,6 +64,7 @@ class FakeWorld:
             executor=self.executor,
             agents=self.agents,
             worktrees=self.worktrees,
+            repository=self.repository,
             forge=self.forge,
             tracker=self.tracker,
             reviews=self.reviews,
