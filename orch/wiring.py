@@ -16,10 +16,12 @@ from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
+from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import check_repository, exclude
 from orch.adapters.store import atomic
+from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
@@ -315,6 +317,7 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
+    forge = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -327,7 +330,10 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         worktrees=GitWorktrees(
             project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
         ),
-        forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
+        forge=forge,
+        tracker=LocalTracker(forge),
+        reviews=LocalReviews(),
+        ledger=LedgerFile(path.ledger_file),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
         trees=path.trees,
     )

@@ -49,6 +49,11 @@ class Project:
         return self.directory / "pulls"
 
     @property
+    def ledger_file(self) -> Path:
+        """What orch remembers of issues."""
+        return self.directory / "forge.json"
+
+    @property
     def metrics_file(self) -> Path:
         """The counters, the health and the last events."""
         return self.directory / "metrics.json"

@@ -74,8 +74,8 @@ def _perform(ports: Ports, action: Action) -> object:
             return ports.forge.publish(PullDraft(branch, title, body))
         case Remove(task):
             return ports.worktrees.remove(task)
-        case Poll():
-            return tuple(pull for pull in ports.forge.pulls() if pull.state != "open")
+        case Poll(wanted):
+            return ports.tracker.look(wanted)
         case Prune(keep_days, now):
             return tuple(ports.runs.prune(keep_days, now))
         case _:

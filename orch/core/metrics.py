@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orch.core.model import Evolving
+from orch.core.evolving import Evolving
 
 HISTORY = 100
 """Events kept in metrics.json."""

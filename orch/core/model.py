@@ -2,21 +2,12 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
 
 from orch.core import names
-
-
-class Evolving:
-    """A frozen value that gives changed copies of itself."""
-
-    __slots__ = ()
-
-    def evolve(self, **changes: Any) -> Self:
-        """A copy with `changes` applied. Raises TypeError for an unknown field."""
-        return replace(self, **changes)  # type: ignore[type-var]
+from orch.core.evolving import Evolving
+from orch.core.forge import Follow, Trust
 
 
 # --- the queue ---------------------------------------------------------------------------------
@@ -161,6 +152,8 @@ class Claim(Evolving):
     """Number of the pull request that there was before this attempt: it is no evidence of its work."""
     head: str = ""
     """Where the branch stood when the task was last completed: the same head is no new work."""
+    follow: Follow | None = None
+    """What was done so far about the task's pull request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +321,8 @@ class Outcome(Evolving):
     started_at: float = 0.0
     claimed_at: float = 0.0
     queued_at: float = 0.0
+    follow: Follow | None = None
+    """As in the claim."""
 
 
 class Phase(StrEnum):
@@ -431,7 +426,15 @@ class RetryRequest:
     fresh: bool = False
 
 
-Request = StopRequest | PauseRequest | RetryRequest
+@dataclass(frozen=True, slots=True)
+class ApproveRequest:
+    """`orch approve N`: run an issue of somebody who is not trusted, as it reads now."""
+
+    task: str
+    """The id that the issue has in tasks.md."""
+
+
+Request = StopRequest | PauseRequest | RetryRequest | ApproveRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +458,29 @@ class Drain(StrEnum):
     LEAVE = "leave"
     FINISH = "finish"
     STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgePolicy(Evolving):
+    """What is done about issues and pull requests. The defaults are those of a forge without issues."""
+
+    intake: bool = False
+    """Whether there are issues to bring into tasks.md."""
+    follow: bool = False
+    """Whether checks, reviews and conflicts of a pull request are acted on."""
+    issue_label: str = "orch"
+    poll_interval: float = 30.0
+    """Seconds."""
+    priorities: tuple[tuple[str, int], ...] = ()
+    """Patterns of labels (regular expressions, whole, case does not count) and the priority each means."""
+    trust: Trust = Trust()
+    max_rounds: int = 3
+    auto_merge: str = "never"
+    """never, when_green or when_approved."""
+    comment: bool = True
+    """Whether the issue shows how its task stands."""
+    status_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that an issue bears while its task has that status (active, blocked, failed, completed)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,3 +511,4 @@ class Policy(Evolving):
     """Run directories older than this are removed, the last one of each task never."""
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
+    forge: ForgePolicy = ForgePolicy()

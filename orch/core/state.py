@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orch.core.actions import Action, Result
+from orch.core.evolving import Evolving
 from orch.core.graph import Plan
 from orch.core.metrics import Health, Metrics
-from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey, Stall
+from orch.core.model import Exit, Problem, Process, Request, Resources, Run, RunKey, Stall
 from orch.core.tasks_md import Document
 
 # --- what a probe of a run can say ----------------------------------------------------------------

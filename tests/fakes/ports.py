@@ -8,12 +8,15 @@ from tests.fakes.agent import FakeAgent
 from tests.fakes.clock import FakeClock
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
+from tests.fakes.ledger import FakeLedgerStore
 from tests.fakes.machine import FakeMachine
 from tests.fakes.metrics import FakeMetricsStore
 from tests.fakes.prompts import FakePrompts
 from tests.fakes.requests import FakeRequestStore
+from tests.fakes.reviews import FakeReviews
 from tests.fakes.runs import FakeRunStore
 from tests.fakes.tasks import MemoryTaskStore
+from tests.fakes.tracker import FakeTracker
 from tests.fakes.worktrees import Branch, FakeWorktrees
 
 
@@ -45,6 +48,9 @@ class FakeWorld:
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
         self.forge = FakeForge(head=self._head, now=self.clock.now)
+        self.tracker = FakeTracker(pulls=self.forge.known)
+        self.reviews = FakeReviews()
+        self.ledger = FakeLedgerStore()
         self.prompts = FakePrompts()
         self.ports = Ports(
             clock=self.clock,
@@ -57,6 +63,9 @@ class FakeWorld:
             agents=self.agents,
             worktrees=self.worktrees,
             forge=self.forge,
+            tracker=self.tracker,
+            reviews=self.reviews,
+            ledger=self.ledger,
             prompts=self.prompts,
             trees=root / "trees",
         )
