@@ -107,7 +107,9 @@ class Config:
             max_rounds=forge.max_rounds,
             auto_merge=forge.auto_merge.value,
             comment=forge.status_comments,
-            status_labels={status: f"orch:{status}" for status in STATUS_LABELS} if forge.status_labels else {},
+            status_labels={status: f"orch:{status}" for status in STATUS_LABELS}
+            if forge.status_labels
+            else {},
         )
 
     def agent_settings(self, name: str) -> AgentSettings:

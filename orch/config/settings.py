@@ -32,7 +32,9 @@ BAD_BRANCH = re.compile(r"^[-/.]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|[/.]$|\.lo
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}(?:\[bot\])?")
-API_URL = re.compile(r"(?:https://[^/@\s]+|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)(?:/[^\s@]*)?")
+API_URL = re.compile(
+    r"(?:https://[^/@\s]+|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)(?:/[^\s@]*)?"
+)
 """Plain http would send the token in the clear, so only this machine may be reached by it."""
 ASSOCIATIONS = (
     "OWNER",
@@ -127,7 +129,7 @@ class ForgeSettings(Settings):
     """OWNER/NAME at GitHub. Empty: what the url of `origin` says."""
     api_url: Annotated[str, Meta(max_length=2000)] = "https://api.github.com"
     """GitHub Enterprise has one of its own, for example https://github.example.com/api/v3."""
-    token_env: str = "GITHUB_TOKEN"
+    token_env: str = "GITHUB_TOKEN"  # noqa: S105 - a name
     """The variable of orch's own environment that holds the token. Where it is not set, `gh auth token`
     is asked."""
     poll_interval_seconds: Annotated[float, Meta(ge=1, le=DAY)] = 30.0
@@ -169,11 +171,17 @@ class ForgeSettings(Settings):
         if self.repository and REPOSITORY.fullmatch(self.repository) is None:
             yield ("repository",), f"{self.repository!r} is not OWNER/NAME"
         if API_URL.fullmatch(self.api_url) is None:
-            yield ("api_url",), "must be an https:// address without a user name, for example https://api.github.com"
+            yield (
+                ("api_url",),
+                "must be an https:// address without a user name, for example https://api.github.com",
+            )
         if environment.NAME.fullmatch(self.token_env) is None:
             yield ("token_env",), f"{self.token_env!r} is not the name of an environment variable"
         if len(self.priority_labels) > LOWEST_PRIORITY + 1:
-            yield ("priority_labels",), f"has more than {LOWEST_PRIORITY + 1} entries: the lowest priority is p9"
+            yield (
+                ("priority_labels",),
+                f"has more than {LOWEST_PRIORITY + 1} entries: the lowest priority is p9",
+            )
         for name in self.trusted_associations:
             if name not in ASSOCIATIONS:
                 yield ("trusted_associations",), f"{name!r} is none of {', '.join(ASSOCIATIONS)}"

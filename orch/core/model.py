@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from orch.core import names
 from orch.core.evolving import Evolving
 from orch.core.forge import Follow, Trust
-
 
 # --- the queue ---------------------------------------------------------------------------------
 

@@ -89,11 +89,7 @@ class FakeTracker(Failing):
             for number, issue in self.issues.items()
             if number in wanted.issues or (issue.open and self._label in issue.labels)
         }
-        pulls = {
-            pull.url: self._status(pull)
-            for pull in self._pulls()
-            if pull.url in wanted.pulls
-        }
+        pulls = {pull.url: self._status(pull) for pull in self._pulls() if pull.url in wanted.pulls}
         last = self._last
         self._last = Sight(
             last.issues if last.issues == issues else issues,

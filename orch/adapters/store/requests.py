@@ -3,6 +3,7 @@
 .orch/requests/stop-gh-471.json   one file for each kind and task, so that twice is once
 .orch/requests/stop-all.json
 .orch/requests/retry-gh-471.json
+.orch/requests/approve-gh-471.json
 .orch/requests/pause.json         `orch pause` and `orch resume`: the last one counts
 .orch/requests/bad/               what could not be understood
 .orch/pause.json                  there while the fleet is paused, with the reason
@@ -18,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.store import atomic, records
-from orch.core.model import PauseRequest, Request, RetryRequest, StopRequest
+from orch.core.model import ApproveRequest, PauseRequest, Request, RetryRequest, StopRequest
 from orch.core.names import is_task_id
 from orch.errors import PermanentError, TransientError
 
@@ -29,6 +30,8 @@ SETTLED_SECONDS = 1.0
 LOCK_SECONDS = 2.0
 """The lock is held for milliseconds; after this, whoever holds it hangs."""
 LOCK_STEP_SECONDS = 0.005
+
+_KINDS = {StopRequest: "stop", RetryRequest: "retry", ApproveRequest: "approve"}
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -235,9 +238,8 @@ def _name(request: Request) -> str:
             return "pause.json"
         case StopRequest(task=""):
             return f"stop-{EVERY}.json"
-        case StopRequest(task=task) | RetryRequest(task=task) if is_task_id(task):
-            kind = "stop" if isinstance(request, StopRequest) else "retry"
-            return f"{kind}-{task}.json"
+        case StopRequest(task=task) | RetryRequest(task=task) | ApproveRequest(task=task) if is_task_id(task):
+            return f"{_KINDS[type(request)]}-{task}.json"
     raise PermanentError(f"{request.task!r} is not a task id", hint="an id is like gh-471 or t-3")
 
 
@@ -256,6 +258,8 @@ def _file(request: Request) -> _File:
             return _File("stop", request.task, request.reason, now=request.now)
         case RetryRequest():
             return _File("retry", request.task, fresh=request.fresh)
+        case ApproveRequest():
+            return _File("approve", request.task)
 
 
 def _request(file: _File) -> Request | None:
@@ -266,4 +270,6 @@ def _request(file: _File) -> Request | None:
             return StopRequest(file.task, file.reason, file.now)
         case "retry":
             return RetryRequest(file.task, file.fresh)
+        case "approve":
+            return ApproveRequest(file.task)
     return None
