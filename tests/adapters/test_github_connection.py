@@ -62,7 +62,7 @@ def test_reading_a_page_and_its_next(github: FakeGitHub) -> None:
 def test_what_is_unchanged_costs_nothing(github: FakeGitHub) -> None:
     github.open_issue("One")
     with connect(github) as connection:
-        asked = {"state": "all", "per_page": 100}
+        asked: dict[str, str | int] = {"state": "all", "per_page": 100}
         found = connection.read_changed(f"{HERE}/issues", list[Numbered], asked, "")
         assert found is not None
         assert [issue.number for issue in found[0]] == [1]
@@ -89,7 +89,10 @@ def test_graphql(github: FakeGitHub, enterprise: bool) -> None:
 @pytest.mark.usefixtures("contracts")
 def test_what_graphql_does_not_find(github: FakeGitHub) -> None:
     query = """query two($owner: String!, $name: String!) {
-        repository(owner: $owner, name: $name) { issue(number: 1) { number } other: issue(number: 9) { number } }
+        repository(owner: $owner, name: $name) {
+            issue(number: 1) { number }
+            other: issue(number: 9) { number }
+        }
     }"""
     github.open_issue("One")
     with connect(github) as connection:
@@ -313,8 +316,7 @@ def test_threads_have_clients_of_their_own(github: FakeGitHub) -> None:
     with connect(github) as connection:
 
         def read() -> None:
-            for _ in range(5):
-                found.append(len(connection.read(f"{HERE}/labels", list[Labelled])))
+            found.extend(len(connection.read(f"{HERE}/labels", list[Labelled])) for _ in range(5))
 
         threads = [threading.Thread(target=read) for _ in range(4)]
         for thread in threads:

@@ -20,7 +20,7 @@ from orch.adapters.forge.github.usage import CORE, GRAPH, Meter
 from orch.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
-    from github import Github
+    from github import Github as Client
 
 TIMEOUT_SECONDS = 10
 """For a connection, and for each silence in an answer."""
@@ -91,7 +91,7 @@ class Connection:
         self._sleep = sleep
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._clients: list[Github] = []
+        self._clients: list[Client] = []
         self._turn = threading.Lock()
         self._wrote_at = -write_seconds
 
@@ -190,7 +190,7 @@ class Connection:
                 return failures.MissingError(message, hint="it is gone, or the token may not see it")
             case "FORBIDDEN" | "INSUFFICIENT_SCOPES":
                 hint = "orch forge check tells what is missing"
-                return TransientError(message, hint=hint, retry_after=failures.PERSON_SECONDS)
+                return failures.DeniedError(message, hint=hint, retry_after=failures.PERSON_SECONDS)
             case "UNPROCESSABLE":
                 return failures.RefusedError(message, said=error.message)
             case "" | "INTERNAL" | "SERVICE_UNAVAILABLE":
@@ -258,9 +258,9 @@ class Connection:
             raise self._nonsense(what, failures.one_line(str(error)), answered=False) from error
         return Answer(status, {name.lower(): str(value) for name, value in found.items()}, text)
 
-    def _client(self) -> "Github":
+    def _client(self) -> "Client":
         """The client of this thread."""
-        found: Github | None = getattr(self._local, "client", None)
+        found: Client | None = getattr(self._local, "client", None)
         if found is None:
             from github import Auth, Github
 

@@ -42,7 +42,10 @@ class Credentials:
     """The token of one GitHub. Safe to use from any thread."""
 
     def __init__(self, address: Address, environ: Mapping[str, str], *, variable: str = "") -> None:
-        """Take the token from `variable` of `environ`; '' means GITHUB_TOKEN, GH_TOKEN, or `gh auth token`."""
+        """Take the token from `variable` of `environ`, or else from `gh auth token`.
+
+        '' means GITHUB_TOKEN or GH_TOKEN.
+        """
         self._address = address
         self._environ = environ
         self._variables = (variable,) if variable else DEFAULT_VARIABLES

@@ -11,11 +11,17 @@ PERSON_SECONDS = 300.0
 """When to try again what a person has to mend: a token, a right. The work waits; it is not failed."""
 
 _SHOWN_LENGTH = 300
+_FINAL = ("is locked", "was archived")
+"""What GitHub says with 403 of things that no right changes."""
 _LIMITS = ("rate limit", "abuse detection", "please wait a few minutes")
 
 
 class MissingError(PermanentError):
     """What was asked for is not there (any more), or the token may not see it."""
+
+
+class DeniedError(TransientError):
+    """The token may not do it. A person can change that while orch runs."""
 
 
 class RefusedError(PermanentError):
@@ -52,12 +58,14 @@ def refusal(what: str, status: int, said: str, headers: dict[str, str]) -> OrchE
         case 401:
             hint = "the token is wrong or has expired: set a new one, or gh auth login; see orch forge check"
             return TransientError(message, hint=hint, retry_after=PERSON_SECONDS)
+        case 403 if any(word in said.lower() for word in _FINAL):
+            return RefusedError(message, said=said)
         case 403:
             lacking = headers.get("x-accepted-github-permissions") or headers.get("x-accepted-oauth-scopes")
             hint = f"the token needs {clean(lacking)[:_SHOWN_LENGTH]}; " if lacking else ""
             if "x-github-sso" in headers:
                 hint = "authorize the token for single sign-on; "
-            return TransientError(
+            return DeniedError(
                 message, hint=f"{hint}orch forge check tells what is missing", retry_after=PERSON_SECONDS
             )
         case 404 | 410:
