@@ -10,7 +10,7 @@ LONGEST = 65_000
 """Characters that GitHub takes for a text, with some to spare."""
 
 _ANY = re.compile(r"<!-- orch:[^>]*-->")
-_PULL = re.compile(r"\n*<!-- orch:pull (?P<stage>new|done) (?P<hash>[0-9a-f]{16}) -->\s*\Z")
+_PULL = re.compile(r"(?:\n\n)?<!-- orch:pull (?P<stage>new|done) (?P<hash>[0-9a-f]{16}) -->\s*\Z")
 _STATUS = "<!-- orch:status -->"
 
 

@@ -131,18 +131,18 @@ class GitHubTracker:
         self._hub.connection.write("PATCH", path, {"body": text}, shapes.Comment)
 
     def _set_labels(self, issue: int, labels: Mapping[str, bool]) -> None:
-        path = self._hub.path(f"/issues/{issue}/labels")
-        pages = self._hub.connection.pages(
-            self._hub.path(f"/issues/{issue}/labels"), list[shapes.Label], limit=2
-        )
-        there = {label.name.casefold() for page in pages for label in page}
+        path = self._hub.path(f"/issues/{issue}")
+        there = {name.casefold() for name in self._hub.connection.read(path, shapes.Issue).names}
         missing = [name for name, wanted in labels.items() if wanted and name.casefold() not in there]
         if missing:
-            self._hub.connection.write("POST", path, {"labels": missing}, list[shapes.Label])
+            body = {"labels": missing}
+            self._hub.connection.write("POST", f"{path}/labels", body, list[shapes.Label])
         for name, wanted in labels.items():
             if not wanted and name.casefold() in there:
                 try:
-                    self._hub.connection.write("DELETE", f"{path}/{quote(name, safe='')}", None, object)
+                    self._hub.connection.write(
+                        "DELETE", f"{path}/labels/{quote(name, safe='')}", None, object
+                    )
                 except MissingError:
                     continue  # Somebody was quicker.
 
