@@ -243,7 +243,7 @@ def test_the_pull_request_closes_its_issue_and_tells_the_cost() -> None:
     assert pull.body.endswith("opened by orch. It cost $1.50.\n\nFixes #7")
 
 
-# --- what is none of the code's fault --------------------------------------------------------------------------
+# --- what is none of the code's fault ---------------------------------------------------------------------
 
 
 def test_infrastructure_that_fails_is_asked_once_more_and_no_agent() -> None:

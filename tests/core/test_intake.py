@@ -531,7 +531,7 @@ def test_approvals_of_what_is_gone_are_forgotten() -> None:
     assert not world.ledger.approved
 
 
-# --- a forge that does not answer ------------------------------------------------------------------------------
+# --- a forge that does not answer -------------------------------------------------------------------------
 
 
 def test_without_a_first_look_only_what_is_no_issue_starts() -> None:
