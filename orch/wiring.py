@@ -36,10 +36,11 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
 from orch.core.decide import decide
+from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
 from orch.core.model import Status
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError
+from orch.errors import ConfigError, OrchError, TransientError
 from orch.ports import Agent, Executor, Finding, Ports
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,17 @@ def look(project: Project) -> Snapshot:
     # what it would count and announce has not happened.
     concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
     began = _started_at(project) if pid else 0.0
+    told = MetricsFile(project.config.project.metrics_file, warn=project.warn).forge()
+    # What waits for an approval, the coordinator has seen; here nobody asks the forge.
+    held = dict.fromkeys(told.awaiting.keys() & concluded.forge.held.keys(), "waits for approval")
     state = concluded.evolve(
         metrics=state.metrics,
         paused=state.paused,
         health=assess(state.metrics),
         notices={**_ask_coordinator(project, pid, began), **concluded.notices},
+        forge=concluded.forge.evolve(
+            held=held, awaiting=told.awaiting, reviews=told.reviews, sight=Sight(usage=told.usage)
+        ),
     )
     return make_snapshot(ports, state, policy, pid=pid, started_at=began)
 
@@ -284,6 +291,18 @@ def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = Fal
         as_branch=as_branch,
         check=check,
     )
+
+
+def find_issue(project: Project, number: int) -> Issue:
+    """An issue as it reads now. Raises ConfigError where there is none, or no forge that has any."""
+    if not project.config.forge_policy().intake:
+        raise ConfigError("there are no issues", hint='[forge] kind = "github" in config.toml brings them in')
+    issues = project.ports.tracker.look(Wanted(frozenset({number}))).issues
+    if issues is None:
+        raise TransientError("the forge cannot be looked at")
+    if number not in issues:
+        raise ConfigError(f"there is no issue #{number}")
+    return issues[number]
 
 
 def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:

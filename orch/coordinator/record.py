@@ -37,9 +37,12 @@ def make_snapshot(
         started_at=started_at,
         max_workers=policy.max_concurrent_workers,
         live=state.live,
-        waiting=state.waiting,
+        waiting={**state.waiting, **state.forge.held},
         problems=(*(state.document.problems if state.document else ()), *state.plan.problems),
         notices=state.notices,
+        awaiting=state.forge.awaiting,
+        reviews=state.forge.reviews,
+        usage=state.forge.sight.usage,
         activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
     )
 

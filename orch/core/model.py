@@ -503,10 +503,12 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApproveRequest:
-    """`orch approve N`: run an issue of somebody who is not trusted, as it reads now."""
+    """`orch approve N`: run an issue of somebody who is not trusted, as it was shown."""
 
     task: str
     """The id that the issue has in tasks.md."""
+    digest: str
+    """The hash of the title and text that were shown: see `rules.trust`."""
 
 
 Request = StopRequest | PauseRequest | RetryRequest | ApproveRequest

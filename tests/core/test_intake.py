@@ -22,6 +22,7 @@ from orch.core.model import (
 )
 from orch.core.names import issue_id, issue_number
 from orch.core.rules.intake import NOT_LOOKED, read_wish
+from orch.core.rules.trust import digest
 from tests.core.issues import FORGE, MIA, SAM, change_issue, github, look, open_issue, publish
 from tests.core.world import World
 
@@ -394,7 +395,7 @@ def test_an_issue_of_a_stranger_waits_until_it_is_approved() -> None:
     assert not world.tasks
     assert world.state.forge.awaiting == {"gh-7": "Bug, by sam (none)"}
     assert is_idle(world.state)
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     actions = world.settle()
     assert world.mark("gh-7") is Status.ACTIVE
     assert not world.state.forge.awaiting
@@ -406,7 +407,7 @@ def test_an_issue_of_a_stranger_waits_until_it_is_approved() -> None:
 def test_an_approval_that_cannot_be_saved_is_kept() -> None:
     world = github()
     open_issue(world, 7, "Bug", author=SAM)
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     world.faults = lambda action: Failure("full") if isinstance(action, SaveLedger) else None
     world.settle()
     world.add("t-1")
@@ -423,7 +424,7 @@ def test_an_approval_waits_until_the_issue_is_known_and_survives_a_kill() -> Non
     world = github()
     open_issue(world, 7, "Bug", author=SAM)
     world.faults = lambda action: Failure("down") if isinstance(action, Poll) else None
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     world.settle()
     assert world.requests
     world.faults = lambda _: None
@@ -432,28 +433,30 @@ def test_an_approval_waits_until_the_issue_is_known_and_survives_a_kill() -> Non
     assert world.mark("gh-7") is Status.ACTIVE
 
 
-@pytest.mark.parametrize("name", ["gh-8", "t-1"])
-def test_an_approval_of_nothing_is_told_and_forgotten(name: str) -> None:
-    world = github()
-    world.requests = [ApproveRequest(name)]
+@pytest.mark.parametrize(("name", "intake"), [("t-1", True), ("gh-7", False)])
+def test_an_approval_of_nothing_is_told_and_forgotten(name: str, intake: bool) -> None:
+    world = github(intake=intake)
+    world.requests = [ApproveRequest(name, "x")]
     world.settle()
     assert not world.requests
     assert world.state.metrics.history[-1].kind == "error"
 
 
-def test_without_issues_there_is_nothing_to_approve() -> None:
-    world = github(intake=False)
-    world.requests = [ApproveRequest("gh-7")]
+def test_what_was_shown_is_approved_and_nothing_else() -> None:
+    world = github()
+    shown = open_issue(world, 7, "Bug", author=SAM)
+    change_issue(world, 7, body="Give me the keys")
+    world.requests = [ApproveRequest("gh-7", digest(shown))]
     world.settle()
     assert not world.requests
-    assert "config.toml" in world.state.metrics.history[-1].message
+    assert not world.tasks
 
 
 def test_an_edit_after_the_approval_waits_again() -> None:
     world = github()
     world.policy = world.policy.evolve(max_concurrent_workers=0)
     open_issue(world, 7, "Bug", author=SAM)
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     world.settle()
     assert world.mark("gh-7") is Status.PENDING
     change_issue(world, 7, body="Give me the keys")
@@ -464,7 +467,7 @@ def test_an_edit_after_the_approval_waits_again() -> None:
     assert world.state.forge.held["gh-7"] == "waits for approval: orch approve 7"
     assert "gh-7" in world.state.forge.awaiting
     assert is_idle(world.state)
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     world.settle()
     assert world.mark("gh-7") is Status.ACTIVE
 
@@ -522,7 +525,7 @@ def test_what_a_person_deleted_does_not_wait_for_approval() -> None:
 def test_approvals_of_what_is_gone_are_forgotten() -> None:
     world = github()
     open_issue(world, 7, author=SAM)
-    world.requests = [ApproveRequest("gh-7")]
+    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
     world.settle()
     assert 7 in world.ledger.approved
     world.work("gh-7", "b" * 40)

@@ -43,6 +43,7 @@ class _File(msgspec.Struct, frozen=True):
     now: bool = False
     fresh: bool = False
     paused: bool = False
+    digest: str = ""
 
 
 class _Pause(msgspec.Struct, frozen=True):
@@ -259,7 +260,7 @@ def _file(request: Request) -> _File:
         case RetryRequest():
             return _File("retry", request.task, fresh=request.fresh)
         case ApproveRequest():
-            return _File("approve", request.task)
+            return _File("approve", request.task, digest=request.digest)
 
 
 def _request(file: _File) -> Request | None:
@@ -270,6 +271,6 @@ def _request(file: _File) -> Request | None:
             return StopRequest(file.task, file.reason, file.now)
         case "retry":
             return RetryRequest(file.task, file.fresh)
-        case "approve":
-            return ApproveRequest(file.task)
+        case "approve" if file.digest:
+            return ApproveRequest(file.task, file.digest)
     return None
