@@ -15,7 +15,7 @@ from orch.core.model import (
     Run,
     Status,
 )
-from orch.core.rules import admit, control, edits, health, limits, progress, shortage
+from orch.core.rules import admit, clock, control, edits, health, limits, progress, shortage
 from orch.core.state import Decision, Seen, State
 from orch.core.tasks_md import Document
 
@@ -36,6 +36,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
+    clock.follow_clock(draft)
     draft.change(resources=seen.resources)
     _tell_unseen(draft)
     shortage.tell_shortage(draft)
