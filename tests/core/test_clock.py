@@ -4,6 +4,7 @@ import pytest
 
 from orch.core.actions import Ensure, Failure, Inspect, Poll, Remove, WriteTasks
 from orch.core.model import EndReason, Evidence, Exit, Mark, Phase, Status, StopRequest, Verdict
+from orch.core.rules import parking
 from tests.core.world import World
 
 HOUR = 3600.0
@@ -50,8 +51,10 @@ def test_a_usage_limit_ends_when_it_was_said_to_end() -> None:
     until = world.now + 100
     world.now -= HOUR
     world.settle()
+    world.now = until - 1
+    world.settle()
     assert not world.state.live
-    world.now = until
+    world.now = until + parking.SPREAD_SECONDS
     world.settle()
     assert world.run("t-1").key.attempt == 2
 
