@@ -19,6 +19,7 @@ from orch.core.forge import ForgeState
 from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
+from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError
 from orch.ports import Ports
@@ -75,6 +76,8 @@ def recover(ports: Ports, policy: Policy) -> State:
         live=frozenset(name for name, run in runs.items() if run.live),
         highest_id=max(map(number_of, runs), default=0),
         trees=trees,
+        parked=parking.recover(runs.values(), now),
+        spending=ports.costs.read(now, [run.key for run in runs.values() if run.live]),
         paused=ports.requests.paused(),
         forge=ForgeState(ledger=ledger, saved=ledger),
         metrics=metrics,
