@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from orch.core.actions import Change
+from orch.core.brief import NOTHING, Brief
 from orch.core.forge import Comment, Job, Ledger, PullStatus, Reply, Sight, Telling, Wanted
 from orch.core.metrics import Metrics
 from orch.core.model import (
@@ -341,8 +342,11 @@ class Prompts(Protocol):
     def check(self) -> None:
         """Try the template before anything is launched. Raises ConfigError as `render` would."""
 
-    def render(self, task: Task, run: Run) -> str:
-        """The whole prompt. Raises ConfigError for a template that cannot be used."""
+    def render(self, task: Task, run: Run, brief: Brief = NOTHING) -> str:
+        """The whole prompt; `brief` is what the forge has to say.
+
+        Raises ConfigError for a template that cannot be used.
+        """
 
 
 @dataclass(frozen=True, slots=True)

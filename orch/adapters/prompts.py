@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from orch.core.brief import NOTHING, Brief
+from orch.core.forge import Follow
 from orch.core.model import Claim, Run, RunKey, Task
 from orch.errors import ConfigError
 
@@ -23,8 +25,19 @@ _SAMPLES = (
         RunKey("t-1", 2),
         Claim("orch/t-1-say-hello", "sample", "Say hello", 0.0, spent=1, before="exit code 1"),
     ),
+    Run(
+        RunKey("t-1", 3),
+        Claim(
+            "orch/t-1-say-hello",
+            "sample",
+            "Say hello",
+            0.0,
+            follow=Follow(pull=1, url="pull/1", text="Checks failed:\n- test: failure"),
+        ),
+    ),
 )
-"""A first attempt and a later one: templates say different things for them."""
+"""A first attempt, a later one, and one that follows up: templates say different things for them."""
+_SAMPLE_BRIEF = Brief("#1: Say hello", "=== test ===\nassert 1 == 2")
 
 
 class TemplatePrompts:
@@ -40,9 +53,9 @@ class TemplatePrompts:
     def check(self) -> None:
         """Try the template on sample tasks. Raises ConfigError as `render` would."""
         for run in _SAMPLES:
-            self.render(_SAMPLE_TASK, run)
+            self.render(_SAMPLE_TASK, run, _SAMPLE_BRIEF if run.claim.follow else NOTHING)
 
-    def render(self, task: Task, run: Run) -> str:
+    def render(self, task: Task, run: Run, brief: Brief = NOTHING) -> str:
         """The whole prompt; the same for the same task, attempt and template.
 
         Raises ConfigError, with the line, for a template that cannot be read, parsed or carried out
@@ -50,7 +63,7 @@ class TemplatePrompts:
         """
         template = self._template()
         try:
-            text = template.render(self._variables(task, run))
+            text = template.render(self._variables(task, run, brief))
         except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is not our bug
             self._reject(str(error), _line_of(error, self._source), error)
         if not text.strip():
@@ -62,7 +75,7 @@ class TemplatePrompts:
         """The template's name in messages."""
         return str(self._path or DEFAULT_TEMPLATE)
 
-    def _variables(self, task: Task, run: Run) -> dict[str, object]:
+    def _variables(self, task: Task, run: Run, brief: Brief) -> dict[str, object]:
         """What the template may use. The list stands at the top of the packaged template, too."""
         return {
             "task_id": task.id,
@@ -74,6 +87,10 @@ class TemplatePrompts:
             "attempt": run.key.attempt,
             "fresh": run.claim.fresh,
             "before": run.claim.before,
+            "issue": brief.issue,
+            "pull": run.claim.follow.url if run.claim.follow else "",
+            "remarks": run.claim.follow.text if run.claim.follow else "",
+            "logs": brief.logs,
             "verify_command": self._verify_command,
         }
 
@@ -119,7 +136,7 @@ class TemplatePrompts:
         from jinja2 import meta, nodes
 
         tree = environment.parse(text)
-        known = self._variables(_SAMPLE_TASK, _SAMPLES[0])
+        known = self._variables(_SAMPLE_TASK, _SAMPLES[0], NOTHING)
         unknown = meta.find_undeclared_variables(tree) - known.keys() - environment.globals.keys()
         uses = [name for name in tree.find_all(nodes.Name) if name.name in unknown]
         if uses:

@@ -106,6 +106,7 @@ class Config:
             ),
             max_rounds=forge.max_rounds,
             auto_merge=forge.auto_merge.value,
+            retire=forge.delete_branches,
             comment=forge.status_comments,
             status_labels={status: f"orch:{status}" for status in STATUS_LABELS}
             if forge.status_labels

@@ -161,6 +161,8 @@ class ForgeSettings(Settings):
     """After so many attempts for the same kind of trouble the task is blocked, and waits for a person."""
     auto_merge: AutoMerge = AutoMerge.NEVER
     """never, when_green (all checks passed) or when_approved (and somebody trusted approved)."""
+    delete_branches: bool = True
+    """Whether the branch of a merged pull request is deleted, here and at GitHub, if it has nothing more."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from orch.core.forge import Issue, Job, Ledger, PullStatus, Reply, Telling, Wanted
+from orch.core.forge import Issue, Job, Ledger, PullStatus, Reply, Telling, Trust, Wanted
 from orch.core.model import Claim, Mark, Outcome, Request, Run, RunKey, Task
 
 # --- changes to tasks.md (applied by core.tasks_md.apply) -------------------------------------------
@@ -114,6 +114,8 @@ class Start:
     task: Task
     issue: Issue | None = None
     """The issue that the task stands for, where its text may be shown to the agent."""
+    trust: Trust = Trust()
+    """Whose comments on the issue may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +230,7 @@ class CloseIssue:
 class Rerun:
     """Have failed jobs run again."""
 
+    task: str
     pull: PullStatus
     jobs: tuple[Job, ...]
 
@@ -236,6 +239,7 @@ class Rerun:
 class AutoMerge:
     """Have a pull request merged as soon as the forge allows it."""
 
+    task: str
     pull: PullStatus
 
 

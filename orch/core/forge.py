@@ -252,6 +252,11 @@ class Ledger(Evolving):
     """By number: the issues that were brought into tasks.md and still bear the label."""
     approved: Mapping[int, str] = field(default_factory=dict)
     """By number: the hash of the title and body that a person approved with `orch approve`."""
+    retire: Mapping[str, PullStatus] = field(default_factory=dict)
+    """By task: merged pull requests whose branch is still to be deleted."""
+
+
+EMPTY = Ledger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +270,79 @@ class Follow(Evolving):
     pull: int = 0
     """Number of the pull request that this attempt is about; 0: no attempt of this kind."""
     url: str = ""
+    heads: tuple[str, ...] = ()
+    """Where the branch and the pull request stood before: the same head is no new work."""
     text: str = ""
     """What is to be done, for the prompt. Texts of other people in it are fenced."""
     jobs: tuple[Job, ...] = ()
     """Failed jobs whose logs the attempt gets to see."""
     remarks: tuple[str, ...] = ()
     """Ids of the remarks that are to be answered once the work is published."""
+
+
+# --- what the coordinator knows of the forge --------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an issue says about its task."""
+
+    title: str
+    priority: int = 2
+    parents: tuple[int, ...] = ()
+    """Numbers of the issues that it waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeState(Evolving):
+    """What the coordinator knows of the forge. All but the ledger is looked up anew after a restart."""
+
+    sight: Sight = Sight()
+    """The last look; what it could not see is from an earlier one."""
+    wanted: Wanted = Wanted()
+    """What that look was asked for."""
+    looks: int = 0
+    """How often something was seen since orch started."""
+    looking: bool = False
+    """A look is under way."""
+    failures: int = 0
+    """Looks in a row that failed."""
+    look_at: float = 0.0
+    """Not again before this, seconds since the epoch."""
+    ledger: Ledger = EMPTY
+    saved: Ledger = EMPTY
+    """What is on disk: the same object once all is."""
+    saving: bool = False
+    unsettled: bool = False
+    """The last turn asked for something whose effect is not yet seen, or has not looked yet."""
+    wishes: Mapping[int, Wish] = field(default_factory=dict)
+    """Of the issues of the last look."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Pending tasks that may not start, and why."""
+    awaiting: Mapping[str, str] = field(default_factory=dict)
+    """Issues that wait for somebody trusted, by the id of their task: title and author."""
+    judged: Mapping[str, PullStatus] = field(default_factory=dict)
+    """By task: the status of its pull request from which nothing (more) follows."""
+    todo: Mapping[str, PullStatus] = field(default_factory=dict)
+    """Completed tasks whose pull request needs another attempt, and the status that says so."""
+    unfollowed: bool = False
+    """Something about a pull request is not in tasks.md yet, or could not be judged yet."""
+    reruns: frozenset[tuple[str, str]] = frozenset()
+    """Url and head of the pull requests whose failed jobs were run again."""
+    merging: frozenset[tuple[str, str]] = frozenset()
+    """Url and head of the pull requests that were handed to the forge to be merged."""
+    retiring: frozenset[str] = frozenset()
+    """Tasks whose merged branch is being deleted."""
+    telling: Mapping[int, str] = field(default_factory=dict)
+    """Issues that are being told, and the hash of what."""
+    tell_at: Mapping[int, float] = field(default_factory=dict)
+    """Issues that could not be told or closed: not again before this, seconds since the epoch."""
+    closing: Mapping[int, int] = field(default_factory=dict)
+    """Open issues of merged tasks: how many looks there had been when that was first seen."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it is under way. What people may do later does not count."""
+        return self.ledger is self.saved and not (
+            self.unsettled or self.unfollowed or self.todo or self.telling
+        )

@@ -477,6 +477,8 @@ class ForgePolicy(Evolving):
     max_rounds: int = 3
     auto_merge: str = "never"
     """never, when_green or when_approved."""
+    retire: bool = False
+    """Whether the branch of a merged pull request is deleted."""
     comment: bool = True
     """Whether the issue shows how its task stands."""
     status_labels: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.adapters.prompts import TemplatePrompts, default_template, fence
+from orch.core.brief import NOTHING
 from orch.core.model import Claim, Run, RunKey, Task
 from orch.errors import ConfigError
 from orch.ports import Prompts
@@ -65,7 +66,7 @@ class TestDefault:
     def test_it_documents_every_variable_that_it_knows(self) -> None:
         prompts = TemplatePrompts()
         head = default_template().partition("#}")[0]
-        for name in prompts._variables(TASK, FIRST):
+        for name in prompts._variables(TASK, FIRST, NOTHING):
             assert f"    {name} " in head
 
     def test_it_passes_its_own_check(self) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from orch.core import names
 from orch.core.actions import MakeRun, SetId
 from orch.core.draft import Draft
+from orch.core.forge import Follow
 from orch.core.graph import make_plan
 from orch.core.model import Claim, OutcomeKind, Policy, RetryRequest, Run, RunKey, StopRequest, Task
-from orch.core.rules import limits, shortage
+from orch.core.rules import follow, limits, shortage
 
 AGENT = "agent: "
 """What the notices about agents are kept under."""
@@ -65,6 +66,9 @@ def start_tasks(draft: Draft) -> None:
     room = limit - len(draft.live)
     if room <= 0 or not _may_launch(draft):
         return
+    room = _start_follow_ups(draft, room)
+    if room <= 0:
+        return
     retries = {r.task: r for r in draft.state.requests if isinstance(r, RetryRequest)}
     held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
     for name in draft.state.plan.ready:
@@ -74,7 +78,7 @@ def start_tasks(draft: Draft) -> None:
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
-        if name in draft.state.unstartable:
+        if name in draft.state.unstartable or name in draft.state.forge.held:
             continue
         known = draft.recall(name)
         last = draft.runs.get(name)
@@ -87,6 +91,32 @@ def start_tasks(draft: Draft) -> None:
         room -= 1
         if room == 0:
             return
+
+
+def _start_follow_ups(draft: Draft, room: int) -> int:
+    """Claim a run for each pull request that needs one: what was begun is ended first.
+
+    Gives the room that is left.
+    """
+    held = {request.task for request in draft.state.requests if isinstance(request, StopRequest)}
+    for name, status in draft.state.forge.todo.items():
+        task = draft.task(name)
+        if room == 0 or task is None or name in draft.live or name in held:
+            continue
+        if _agent_problem(task, draft.policy, draft.state.agent_problems):
+            continue
+        room -= 1
+        last = draft.runs.get(name) if draft.recall(name) else None
+        if last is None or last.outcome is None:
+            continue
+        before = last.outcome.follow
+        needs = follow.find_needs(status, draft.policy.forge.trust, before.handled if before else ())
+        plan = follow.plan_attempt(status, needs, before, last.outcome.commit)
+        todo = {other: known for other, known in draft.state.forge.todo.items() if other != name}
+        draft.change(forge=draft.state.forge.evolve(todo=todo))
+        draft.note("follow-up", f"{follow.describe_kinds(needs.kinds)} of {status.url}", task=name)
+        _claim(draft, task, last, None, plan)
+    return room
 
 
 def _may_launch(draft: Draft) -> bool:
@@ -108,7 +138,10 @@ def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> s
     return problems.get(agent, "")
 
 
-def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | None) -> None:
+def _claim(
+    draft: Draft, task: Task, last: Run | None, request: RetryRequest | None, plan: Follow | None = None
+) -> None:
+    """Make a run of a task. `plan` is what it is to settle about its pull request, if it is about that."""
     outcome = last.outcome if last else None
     goes_on = outcome is not None and outcome.retry_at is not None and request is None
     # What tasks.md tells counts, too: the run directories may have been lost.
@@ -126,6 +159,7 @@ def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | N
         queued_at=max(draft.state.queued.get(task.id, draft.now), due),
         pull=outcome.pull.number if outcome and outcome.pull else 0,
         head=outcome.commit if outcome and outcome.kind is OutcomeKind.COMPLETED else "",
+        follow=plan or follow.carry_on(draft, outcome, goes_on=goes_on),
     )
     trees = {name: at for name, at in draft.state.trees.items() if name != task.id}
     highest = max(draft.state.highest_id, names.number_of(task.id))

@@ -4,6 +4,7 @@ from orch.core.actions import Dismiss, SetMark
 from orch.core.draft import Draft
 from orch.core.model import (
     BEFORE_LAUNCH,
+    ApproveRequest,
     Drain,
     Mark,
     OutcomeKind,
@@ -14,7 +15,7 @@ from orch.core.model import (
     Stopping,
     StopRequest,
 )
-from orch.core.rules import edits, pause, progress
+from orch.core.rules import edits, intake, pause, progress
 
 STOPPABLE = BEFORE_LAUNCH | {Phase.STARTING, Phase.RUNNING, Phase.VERIFYING}
 BY_SIGNAL = "paused by SIGUSR1"
@@ -48,6 +49,8 @@ def take_requests(draft: Draft) -> None:
             _take_pause(draft, request)
         elif isinstance(request, StopRequest):
             _take_stop(draft, request)
+        elif isinstance(request, ApproveRequest):
+            intake.approve(draft, request)
         else:
             _take_retry(draft, request)
 
