@@ -15,6 +15,7 @@ from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.forge.github import parts as github
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -317,7 +318,8 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
-    forge = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
+    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -328,15 +330,25 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         executor=executor,
         agents=_make_agents(settings),
         worktrees=GitWorktrees(
-            project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
+            project.root,
+            path.trees,
+            path.runs,
+            base=base,
+            hooks=_make_hooks(settings),
+            warn=project.warn,
+            access=hub.credentials.git_environment if hub else dict,
         ),
-        forge=forge,
-        tracker=LocalTracker(forge),
-        reviews=LocalReviews(),
+        forge=hub.forge if hub else local,
+        tracker=hub.tracker if hub else LocalTracker(local),
+        reviews=hub.reviews if hub else LocalReviews(),
         ledger=LedgerFile(path.ledger_file),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
         trees=path.trees,
     )
+
+
+def _is_github(settings: Config) -> bool:
+    return settings.forge.kind is config.ForgeKind.GITHUB
 
 
 def _make_hooks(settings: Config) -> Hooks:

@@ -92,7 +92,7 @@ class AgentKind(StrEnum):
     COMMAND = "command"
 
 
-AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL})
+AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL, ForgeKind.GITHUB})
 AVAILABLE_AGENTS = frozenset({AgentKind.COMMAND})
 """The kinds that this version has an adapter for. The others are known, and refused by name."""
 
@@ -117,7 +117,8 @@ class ForgeSettings(Settings):
     """[forge]: where the results go."""
 
     kind: ForgeKind = ForgeKind.LOCAL
-    """local: pull requests are kept in .orch and merged by `orch merge`. github comes later."""
+    """local: pull requests are kept in .orch and merged by `orch merge`. github: issues become tasks,
+    and pull requests are opened and followed there."""
     base_branch: str = ""
     """The branch that work starts from and is merged into. Empty: the default branch of `origin`, or
     the branch that is checked out."""

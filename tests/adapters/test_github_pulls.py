@@ -102,10 +102,8 @@ def test_a_status_of_another_service_counts(github: FakeGitHub, here: Desk) -> N
         (
             "failure",
             None,
-            "The job was not started because recent account payments have failed or your spending limit "
-            "needs to be increased.",
-            "The job was not started because recent account payments have failed or your spending limit "
-            "needs to be increased.",
+            "The job was not started because recent account payments have failed.",
+            "The job was not started because recent account payments have failed.",
         ),
         (
             "failure",

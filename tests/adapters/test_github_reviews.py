@@ -235,7 +235,9 @@ def test_branches_go_here_and_there(github: FakeGitHub, here: Desk) -> None:
     github.merge(pull.number)
     assert here.reviews().retire(pull) == ""
     assert github.head(BRANCH) is None
-    assert here.sample.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/orch") == "refs/heads/main"
+    assert (
+        here.sample.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/orch") == "refs/heads/main"
+    )
 
 
 def test_a_branch_with_anything_else_stays(github: FakeGitHub, here: Desk) -> None:

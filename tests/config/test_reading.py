@@ -290,8 +290,8 @@ BROKEN = [
         'config.toml:2: [forge] unblock_on: must be one of "completed", "merged", not a list',
     ),
     (
-        '[forge]\nkind = "github"',
-        'config.toml:2: [forge] kind: the github forge is not available yet; use kind = "local"',
+        '[forge]\nkind = "gitlab"',
+        """config.toml:2: [forge] kind: must be one of "local", "github", not 'gitlab'""",
     ),
     (
         '[forge]\nbase_branch = "-f"',
