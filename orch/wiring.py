@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.forge.github import parts as github
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -345,7 +346,8 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
-    forge = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
+    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -356,18 +358,21 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=_make_worktrees(project, base),
+        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
         repository=GitRepository(project.root),
-        forge=forge,
-        tracker=LocalTracker(forge),
-        reviews=LocalReviews(),
+        forge=hub.forge if hub else local,
+        tracker=hub.tracker if hub else LocalTracker(local),
+        reviews=hub.reviews if hub else LocalReviews(),
         ledger=LedgerFile(path.ledger_file),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
         trees=path.trees,
     )
 
 
-def _make_worktrees(project: Project, base: str) -> GitWorktrees:
+def _make_worktrees(
+    project: Project, base: str, *, access: Callable[[], Mapping[str, str]] = dict
+) -> GitWorktrees:
+    """The worktrees. `access` gives the environment that lets git log in at origin."""
     path = project.config.project
     return GitWorktrees(
         project.root,
@@ -376,7 +381,12 @@ def _make_worktrees(project: Project, base: str) -> GitWorktrees:
         base=base,
         hooks=_make_hooks(project.config),
         warn=project.warn,
+        access=access,
     )
+
+
+def _is_github(settings: Config) -> bool:
+    return settings.forge.kind is config.ForgeKind.GITHUB
 
 
 def _make_hooks(settings: Config) -> Hooks:

@@ -19,6 +19,7 @@ from tests.adapters.repositories import CONFIG, REMOTE, Sample
 from tests.github.fake import FakeGitHub
 
 NAME = "acme/widget"
+OPENING, TRUST = Opening(), Trust()
 SECONDS = 30
 """How long the fake may take on a machine that is busy."""
 
@@ -28,7 +29,7 @@ def address_of(github: FakeGitHub) -> Address:
 
 
 def credentials_of(github: FakeGitHub, environ: Mapping[str, str] | None = None) -> Credentials:
-    return Credentials(address_of(github), {"GITHUB_TOKEN": github.token} if environ is None else environ)
+    return Credentials(github.url, {"GITHUB_TOKEN": github.token} if environ is None else environ)
 
 
 @contextmanager
@@ -77,7 +78,7 @@ class Desk:
     hands: Path
     now: Callable[[], float] = time.time
 
-    def forge(self, *, opening: Opening = Opening(), issue_label: str = "") -> GitHubForge:
+    def forge(self, *, opening: Opening = OPENING, issue_label: str = "") -> GitHubForge:
         """As after a restart: nothing is remembered."""
         return GitHubForge(
             self.hub,
@@ -89,7 +90,7 @@ class Desk:
             warn=self.warnings.append,
         )
 
-    def tracker(self, *, label: str = "orch", trust: Trust = Trust()) -> GitHubTracker:
+    def tracker(self, *, label: str = "orch", trust: Trust = TRUST) -> GitHubTracker:
         return GitHubTracker(self.hub, label=label, trust=trust, warn=self.warnings.append, now=self.now)
 
     def reviews(self, tracker: GitHubTracker | None = None) -> GitHubReviews:
@@ -116,7 +117,7 @@ def desk(
     credentials = credentials_of(github, environ)
     connection = Connection(github.api_url, credentials, timeout=SECONDS, pauses=(), write_seconds=0)
     sample = clone(github, folder)
-    hub = Hub(address_of(github), connection)
+    hub = Hub(lambda: address_of(github), connection)
     try:
         yield Desk(github, sample, hub, credentials, [], folder / "hands", now)
     finally:

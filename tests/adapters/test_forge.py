@@ -87,7 +87,7 @@ def github(folder: Path, samples: Samples, stack: ExitStack) -> Bench:
 KINDS = {"fake": fake, "local": local, "local without origin": alone, "GitHub": github}
 
 
-@pytest.fixture(params=KINDS.values(), ids=KINDS.keys())
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
 def bench(request: pytest.FixtureRequest, tmp_path: Path, samples: Samples) -> Iterator[Bench]:
     with ExitStack() as stack:
         yield request.param(tmp_path, samples, stack)

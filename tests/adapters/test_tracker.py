@@ -134,7 +134,7 @@ def test_an_issue_is_seen_as_it_is(bench: Bench) -> None:
     assert sight.issues is not None
     issue = sight.issues[number]
     assert (issue.number, issue.title, issue.body, issue.open) == (number, "Bug", "It breaks.", True)
-    assert (issue.author, issue.labels, issue.parents) == (MAINTAINER, {"orch"}, ())
+    assert (issue.author, set(issue.labels), issue.parents) == (MAINTAINER, {"orch"}, ())
     assert len(issue.url.split()) == 1
     assert sight.usage is not None
     assert sight.usage.sent >= 1
@@ -230,7 +230,7 @@ def test_a_pull_request_is_seen_as_it_is(bench: Bench) -> None:
     status = sight.pulls[pull.url]
     assert (status.number, status.url, status.branch) == (pull.number, pull.url, BRANCH)
     assert (status.head, status.base, status.state) == (pull.head, "main", "open")
-    assert not (status.draft or status.remarks or status.jobs or status.auto_merge)
+    assert (status.draft, status.auto_merge, status.remarks, status.jobs) == (False, False, (), ())
     bench.merge(pull.number)
     sight = bench.tracker.look(Wanted(pulls=frozenset({pull.url})))
     assert sight.pulls is not None

@@ -32,21 +32,6 @@ class Address:
     name: str
     """owner/name."""
 
-    @property
-    def owner(self) -> str:
-        """The person or organisation that has the repository."""
-        return self.name.partition("/")[0]
-
-    @property
-    def host(self) -> str:
-        """The host of the site: what `gh` calls the hostname."""
-        return urlsplit(self.site).hostname or ""
-
-    @property
-    def path(self) -> str:
-        """The repository in the REST API."""
-        return f"/repos/{self.name}"
-
 
 def locate(root: Path, *, api_url: str = "", repository: str = "") -> Address:
     """The address of the repository that the checkout at `root` belongs to.
@@ -55,7 +40,7 @@ def locate(root: Path, *, api_url: str = "", repository: str = "") -> Address:
     be told or the token would go over the wire unencrypted.
     """
     api = (api_url or GITHUB_API).rstrip("/")
-    site = _site(api)
+    site = site_of(api)
     if repository:
         if not _NAME.fullmatch(repository) or ".." in repository:
             raise ConfigError(f"[forge] repository: {repository!r} is not owner/name")
@@ -76,8 +61,11 @@ def origin_name(root: Path, address: Address) -> str:
     return name if host == _host(address.site) else ""
 
 
-def _site(api: str) -> str:
-    """The web site that belongs to an API: api.github.com, api.NAME.ghe.com, or HOST/api/v3."""
+def site_of(api: str) -> str:
+    """The web site that belongs to an API: api.github.com, api.NAME.ghe.com, or HOST/api/v3.
+
+    Raises ConfigError for what is no such address, or would send the token unencrypted.
+    """
     try:
         parts = urlsplit(api)
         host = parts.hostname or ""

@@ -4,6 +4,7 @@ PyGithub makes the connections and logs in; it repeats nothing and waits for not
 again a few times where GitHub stumbled, a write never: whoever writes looks first whether it is done.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ class Connection:
         credentials: Credentials,
         *,
         meter: Meter | None = None,
-        timeout: int = TIMEOUT_SECONDS,
+        timeout: float = TIMEOUT_SECONDS,
         pauses: Sequence[float] = READ_PAUSES,
         write_seconds: float = WRITE_SECONDS,
         sleep: Callable[[float], object] = time.sleep,
@@ -247,7 +248,7 @@ class Connection:
                 method, url, parameters=parameters, headers=headers, input=body
             )
         except requests.Timeout as error:
-            message = f"GitHub did not answer {what} within {self._timeout} s"
+            message = f"GitHub did not answer {what} within {self._timeout:g} s"
             raise TransientError(message, retry_after=self.meter.failed(answered=False)) from error
         except (requests.RequestException, OSError) as error:
             reason = failures.one_line(str(error)) or type(error).__name__
@@ -267,7 +268,7 @@ class Connection:
             found = Github(
                 auth=Auth.Token(self._credentials.token()),
                 base_url=self._api_url,
-                timeout=self._timeout,
+                timeout=max(1, math.ceil(self._timeout)),
                 user_agent=f"orch/{__version__}",
                 per_page=PER_PAGE,
                 retry=None,

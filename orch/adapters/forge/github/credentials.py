@@ -10,9 +10,9 @@ import subprocess
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from orch.adapters import redaction
-from orch.adapters.forge.github.address import Address
 from orch.errors import ConfigError, TransientError
 
 DEFAULT_VARIABLES = ("GITHUB_TOKEN", "GH_TOKEN")
@@ -41,12 +41,13 @@ UNTRACED = (
 class Credentials:
     """The token of one GitHub. Safe to use from any thread."""
 
-    def __init__(self, address: Address, environ: Mapping[str, str], *, variable: str = "") -> None:
-        """Take the token from `variable` of `environ`, or else from `gh auth token`.
+    def __init__(self, site: str, environ: Mapping[str, str], *, variable: str = "") -> None:
+        """Take the token for `site` from `variable` of `environ`, or else from `gh auth token`.
 
         '' means GITHUB_TOKEN or GH_TOKEN.
         """
-        self._address = address
+        self._site = site
+        self._host = urlsplit(site).hostname or ""
         self._environ = environ
         self._variables = (variable,) if variable else DEFAULT_VARIABLES
         self._token = ""
@@ -76,7 +77,7 @@ class Credentials:
             token = self.token()
         except (ConfigError, TransientError):
             return {}
-        section = f"credential.{self._address.site}"
+        section = f"credential.{self._site}"
         # The empty helper takes away those before it: one that stores passwords would be handed ours.
         settings = ((f"{section}.helper", ""), (f"{section}.helper", _HELPER))
         start = _count(self._environ.get("GIT_CONFIG_COUNT", ""))
@@ -91,13 +92,13 @@ class Credentials:
         for name in self._variables:
             if value := self._environ.get(name, "").strip():
                 return _checked(value, f"${name}"), f"${name}"
-        command = ("gh", "auth", "token", "--hostname", self._address.host)
+        command = ("gh", "auth", "token", "--hostname", self._host)
         said = _ask_gh(command, self._environ)
         if said:
             return _checked(said, "gh auth token"), "gh auth token"
         names = " or ".join(f"${name}" for name in self._variables)
         raise ConfigError(
-            f"there is no token for {self._address.host}", hint=f"set {names}, or log in: gh auth login"
+            f"there is no token for {self._host}", hint=f"set {names}, or log in: gh auth login"
         )
 
 

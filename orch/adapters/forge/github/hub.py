@@ -1,6 +1,8 @@
 """What every part of the adapter shares: the repository's place in the API, and who orch is there."""
 
 import threading
+from collections.abc import Callable
+from functools import cached_property
 
 from orch.adapters.forge.github import shapes
 from orch.adapters.forge.github.address import Address
@@ -13,15 +15,23 @@ class Hub:
     Every method raises what `Connection` raises.
     """
 
-    def __init__(self, address: Address, connection: Connection) -> None:
-        """Nothing is asked yet."""
-        self.address = address
+    def __init__(self, locate: Callable[[], Address], connection: Connection) -> None:
+        """Nothing is asked yet, not even where the repository is: `locate` is called when that matters."""
         self.connection = connection
-        self.name = address.name
-        """owner/name as it is now: GitHub lets repositories be renamed."""
+        self._locate = locate
         self._lock = threading.Lock()
-        self._login = ""
+        self._login = self._name = ""
         self._repository: shapes.Repository | None = None
+
+    @cached_property
+    def address(self) -> Address:
+        """The repository as the settings or the checkout name it. Raises ConfigError where they do not."""
+        return self._locate()
+
+    @property
+    def name(self) -> str:
+        """owner/name as it is now: GitHub lets repositories be renamed."""
+        return self._name or self.address.name
 
     @property
     def owner(self) -> str:
@@ -45,7 +55,7 @@ class Hub:
             if self._repository is None or again:
                 # Of a repository that was renamed, GitHub sends on to its new address.
                 found = self.connection.read(f"/repos/{self.name}", shapes.Repository)
-                self._repository, self.name = found, found.full_name
+                self._repository, self._name = found, found.full_name
             return self._repository
 
     def login(self) -> str:

@@ -25,6 +25,8 @@ FULL_LOOKS = 30
 """Close looks in one look. The rest comes with the next one."""
 REFRESH_SECONDS = 600.0
 """Each open one is asked in brief this often at least: somebody may have pushed to its base."""
+RECENT_SECONDS = 60.0
+"""GitHub tells a change by the second: what changed so shortly before a look is looked at again."""
 QUIET_SECONDS = 300.0
 """A head without any check is waited with for so long: afterwards there are none to come."""
 
@@ -181,7 +183,8 @@ class Pulls:
             known.head_since = now
         known.status = self._read(known.url, full)
         known.updated_at, known.brief = full.updated_at, full.words
-        known.asked_at, known.changed = now, False
+        known.asked_at = now
+        known.changed = full.updated_at.timestamp() > now - RECENT_SECONDS
 
     def _read(self, url: str, full: Full) -> PullStatus:
         me = self._hub.login()

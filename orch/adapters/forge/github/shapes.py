@@ -71,6 +71,7 @@ class Issue(msgspec.Struct):
     author_association: str = "NONE"
     body: str | None = None
     labels: list[Label | str] = []
+    comments: int = 0
     pull_request: dict[str, object] | None = None
     issue_dependencies_summary: Dependencies | None = None
 

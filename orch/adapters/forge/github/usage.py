@@ -70,6 +70,11 @@ class Meter:
         with self._lock:
             return max(0.0, max(self._quiet.get(resource, 0.0), self._quiet.get("", 0.0)) - self._now())
 
+    def calm(self) -> None:
+        """Forget that GitHub asked for silence: somebody wants to try at once."""
+        with self._lock:
+            self._quiet.clear()
+
     def answered(self, resource: str, headers: Mapping[str, str], *, unchanged: bool = False) -> None:
         """An answer came, good or bad."""
         with self._lock:
