@@ -160,7 +160,7 @@ def _passed_tokens(agents: Mapping[str, AgentSettings], token: str) -> list[Prob
     return [
         Problem((AGENTS, name, "env_pass"), reason)
         for name, agent in agents.items()
-        if token in agent.env_pass
+        if token and token in agent.env_pass
     ]
 
 
