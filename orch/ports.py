@@ -12,9 +12,11 @@ from typing import Protocol
 
 from orch.core.actions import Change
 from orch.core.brief import NOTHING, Brief
+from orch.core.costs import Spending
 from orch.core.forge import Comment, Job, Ledger, PullStatus, Reply, Sight, Telling, Wanted
 from orch.core.metrics import Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     Evidence,
     Exit,
@@ -117,6 +119,23 @@ class RequestStore(Protocol):
         """Remember that the fleet is paused and why, or that it is not."""
 
 
+class CostStore(Protocol):
+    """`.orch/costs.jsonl`: what each run has cost, for good."""
+
+    def read(self, now: float, live: Collection[RunKey]) -> Spending:
+        """What the runs that are over have cost, without those in `live`.
+
+        `now`, in seconds since the epoch, says which local day it is. Raises TransientError where the
+        file cannot be read.
+        """
+
+    def record(self, run: RunKey, outcome: Outcome) -> None:
+        """Write down, durably, what a run has cost. A run that is written down already stays as it is.
+
+        Raises TransientError where it cannot be written.
+        """
+
+
 class MetricsStore(Protocol):
     """`.orch/metrics.json`."""
 
@@ -138,6 +157,10 @@ class Command:
     env: Mapping[str, str]
     """The whole environment of the worker, built from the allow-list."""
     session_id: str = ""
+    """The conversation, for run.json; empty where the agent names none before it starts."""
+    last_words: frozenset[str] = frozenset()
+    """The `type` of the JSON lines after which the agent has nothing left to do: one that then says no
+    more and does not leave is ended. Empty: it is never looked for."""
 
 
 class Agent(Protocol):
@@ -151,13 +174,18 @@ class Agent(Protocol):
         """Why this agent cannot be started now and what to do about it, or ''. Cheap."""
 
     def command(self, run: Run, directory: Path, worktree: Path) -> Command:
-        """The command for a run whose files lie in `directory` and whose work in `worktree`."""
+        """The command for a run whose files lie in `directory` and whose work in `worktree`.
+
+        `run.claim` tells which conversation to go on with (`resume`), the model and the budget. May
+        write settings of the agent into `directory`. Raises TransientError while another process has
+        that conversation: two at once would both go on with it.
+        """
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         """What the run's own output says, read from its directory."""
 
-    def activity(self, directory: Path) -> str:
-        """What the worker is doing now, one line."""
+    def activity(self, directory: Path) -> Activity:
+        """What the worker is doing now, and what it has used. Reads only what is new since the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +364,13 @@ class LedgerStore(Protocol):
         """Write it atomically and durably."""
 
 
+class Repository(Protocol):
+    """The git repository as a whole."""
+
+    def tend(self) -> None:
+        """Have git put its objects in order if there is need. Does not wait until that is done."""
+
+
 class Prompts(Protocol):
     """Writes the prompt of an attempt."""
 
@@ -359,9 +394,11 @@ class Ports:
     runs: RunStore
     requests: RequestStore
     metrics: MetricsStore
+    costs: CostStore
     executor: Executor
     agents: Mapping[str, Agent]
     worktrees: Worktrees
+    repository: Repository
     forge: Forge
     tracker: Tracker
     reviews: Reviews

@@ -3,9 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from orch import config
@@ -20,8 +20,9 @@ from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
-from orch.adapters.repository import check_repository, exclude
+from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
+from orch.adapters.store.costs import CostFile
 from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
@@ -37,10 +38,11 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
 from orch.core.decide import decide
+from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
 from orch.core.model import Status
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError
+from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Executor, Finding, Ports
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,11 @@ class Project:
     def runs(self) -> RunDirectories:
         """The run directories."""
         return RunDirectories(self.config.project.runs, warn=self.warn)
+
+    @cached_property
+    def costs(self) -> CostFile:
+        """What the runs have cost."""
+        return CostFile(self.config.project.costs_file)
 
     @cached_property
     def requests(self) -> RequestFiles:
@@ -115,11 +122,17 @@ def look(project: Project) -> Snapshot:
     # what it would count and announce has not happened.
     concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
     began = _started_at(project) if pid else 0.0
+    told = MetricsFile(project.config.project.metrics_file, warn=project.warn).forge()
+    # What waits for an approval, the coordinator has seen; here nobody asks the forge.
+    held = dict.fromkeys(told.awaiting.keys() & concluded.forge.held.keys(), "waits for approval")
     state = concluded.evolve(
         metrics=state.metrics,
         paused=state.paused,
         health=assess(state.metrics),
         notices={**_ask_coordinator(project, pid, began), **concluded.notices},
+        forge=concluded.forge.evolve(
+            held=held, awaiting=told.awaiting, reviews=told.reviews, sight=Sight(usage=told.usage)
+        ),
     )
     return make_snapshot(ports, state, policy, pid=pid, started_at=began)
 
@@ -226,28 +239,31 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
     thing that was (with `dry_run`: would be) removed, saved or left.
     """
     lines = []
-    ports = project.ports
-    latest = ports.runs.load()
-    for task, path in sorted(ports.worktrees.list().items()):
-        run = latest.get(task)
-        if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
-            lines.append(f"kept {path}: {task} is not over")
-        elif dry_run:
-            lines.append(f"would remove {path}")
+    redaction.remember(project.config.secrets())
+    worktrees = _make_worktrees(project, base_branch(project))
+    for task, path in sorted(worktrees.list().items()):
+        try:
+            if dry_run:
+                _check_over(project, task)
+                lines.append(f"would remove {path}")
+                continue
+            # A coordinator may take the task up again at any time: what counts is how it is then.
+            saved = worktrees.remove(task, check=partial(_check_over, project, task))
+        except OrchError as error:
+            lines.append(f"kept {path}: {error}")
         else:
-            lines.append(_remove(ports, task, path))
-    days, now = project.config.coordinator.keep_days, ports.clock.now()
+            lines.append(f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else ""))
+    days, now = project.config.coordinator.keep_days, SystemClock().now()
     removed = "would remove" if dry_run else "removed"
     pruned = project.runs.prune(days, now, dry_run=dry_run)
     return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
 
-def _remove(ports: Ports, task: str, path: Path) -> str:
-    try:
-        saved = ports.worktrees.remove(task)
-    except OrchError as error:
-        return f"kept {path}: {error}"
-    return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
+def _check_over(project: Project, task: str) -> None:
+    """Raise PermanentError while somebody works on a task, or will again by himself."""
+    run = project.runs.load({task}).get(task)
+    if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
+        raise PermanentError(f"{task} is not over")
 
 
 def saved_work(project: Project, task: str = "") -> tuple[Sequence[SavedWork], Sequence[Orphan]]:
@@ -285,6 +301,18 @@ def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = Fal
         as_branch=as_branch,
         check=check,
     )
+
+
+def find_issue(project: Project, number: int) -> Issue:
+    """An issue as it reads now. Raises ConfigError where there is none, or no forge that has any."""
+    if not project.config.forge_policy().intake:
+        raise ConfigError("there are no issues", hint='[forge] kind = "github" in config.toml brings them in')
+    issues = project.ports.tracker.look(Wanted(frozenset({number}))).issues
+    if issues is None:
+        raise TransientError("the forge cannot be looked at")
+    if number not in issues:
+        raise ConfigError(f"there is no issue #{number}")
+    return issues[number]
 
 
 def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
@@ -327,17 +355,11 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         runs=project.runs,
         requests=project.requests,
         metrics=MetricsFile(path.metrics_file, warn=project.warn),
+        costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=GitWorktrees(
-            project.root,
-            path.trees,
-            path.runs,
-            base=base,
-            hooks=_make_hooks(settings),
-            warn=project.warn,
-            access=hub.credentials.git_environment if hub else dict,
-        ),
+        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
+        repository=GitRepository(project.root),
         forge=hub.forge if hub else local,
         tracker=hub.tracker if hub else LocalTracker(local),
         reviews=hub.reviews if hub else LocalReviews(),
@@ -349,6 +371,21 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
 
 def _is_github(settings: Config) -> bool:
     return settings.forge.kind is config.ForgeKind.GITHUB
+
+
+def _make_worktrees(
+    project: Project, base: str, *, access: Callable[[], Mapping[str, str]] = dict
+) -> GitWorktrees:
+    path = project.config.project
+    return GitWorktrees(
+        project.root,
+        path.trees,
+        path.runs,
+        base=base,
+        hooks=_make_hooks(project.config),
+        warn=project.warn,
+        access=access,
+    )
 
 
 def _make_hooks(settings: Config) -> Hooks:

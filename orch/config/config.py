@@ -133,7 +133,8 @@ class Config:
         No token of a forge is ever in it. Raises ConfigError where there is no such agent.
         """
         agent = self.agent_settings(name)
-        return environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+        given = environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+        return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
         """What workers are given under a name that says that it is a secret: orch never repeats it."""
@@ -148,7 +149,7 @@ class Config:
 
         They run code that an agent wrote, so they get no more than a worker does.
         """
-        return environment.allowed(self.environ)
+        return environment.without_maintenance(environment.allowed(self.environ))
 
 
 def _pattern(label: str) -> str:

@@ -27,6 +27,7 @@ from orch.core.actions import (
     Start,
     Sweep,
     Tell,
+    Tend,
     Verify,
     WriteTasks,
 )
@@ -121,6 +122,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
         case Sweep(key):
             ports.executor.sweep(key)
         case Finish(key, outcome):
+            # In this order: what was spent is known wherever orch is killed.
+            ports.costs.record(key, outcome)
             ports.runs.finish(key, outcome)
         case Dismiss(request):
             ports.requests.dismiss(request)
@@ -136,6 +139,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
             ports.reviews.rerun(pull, jobs)
         case AutoMerge(_, pull):
             ports.reviews.auto_merge(pull)
+        case Tend():
+            ports.repository.tend()
         case _:
             raise AssertionError(action)
 

@@ -260,6 +260,11 @@ class Prune:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tend:
+    """Have git put the repository's objects in order, if there is need."""
+
+
 Action = (
     WriteTasks
     | MakeRun
@@ -283,6 +288,7 @@ Action = (
     | AutoMerge
     | Retire
     | Prune
+    | Tend
 )
 
 

@@ -15,6 +15,7 @@ from orch.core.actions import (
     SaveLedger,
     SavePause,
     Tell,
+    Tend,
     WriteTasks,
 )
 from orch.core.draft import Draft
@@ -27,17 +28,22 @@ from orch.core.model import (
     Request,
     RetryRequest,
     Run,
+    SendRequest,
     Status,
 )
 from orch.core.rules import (
     admit,
+    budgets,
+    clock,
     control,
     edits,
     follow,
+    halting,
     health,
     intake,
     ledger,
     limits,
+    parking,
     progress,
     shortage,
     tell,
@@ -63,10 +69,14 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
-    draft.change(resources=seen.resources)
+    clock.follow_clock(draft)
+    # One that could not be read is as it was.
+    known = {name: activity for name, activity in state.activities.items() if name in state.live}
+    draft.change(resources=seen.resources, activities={**known, **seen.activities})
     _tell_unseen(draft)
     shortage.tell_shortage(draft)
     limits.tell_capacity(draft)
+    budgets.begin_day(draft)
     admit.read_queue(draft)
     control.take_signals(draft)
     for result in seen.results:
@@ -75,11 +85,14 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
         if draft.runs[name].phase is Phase.RUNNING:
             progress.take_probe(draft, draft.runs[name])
     control.take_requests(draft)
+    halting.halt_spent(draft)
+    halting.halt_parked(draft)
     edits.reconcile(draft)
     follow.follow_up(draft)
     intake.bring_in(draft)
     for name in sorted(draft.live):
         progress.keep_deadlines(draft, draft.runs[name])
+    parking.unpark(draft)
     health.assess_health(draft)
     admit.start_tasks(draft)
     health.remove_trees(draft)
@@ -87,7 +100,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     follow.retire_branches(draft)
     watch.poll_forge(draft)
     ledger.save_ledger(draft)
-    _prune_runs(draft)
+    _tidy_up(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     if seen.unseen or seen.document is None:
         draft.wake(seen.now + UNSEEN_SECONDS)
@@ -113,8 +126,10 @@ def is_idle(state: State) -> bool:
 
 def _is_hopeless(state: State, document: Document, request: Request) -> bool:
     """Whether a request waits for something that only a person can bring about."""
-    if not isinstance(request, RetryRequest) or request.task not in document.tasks:
-        return False
+    if isinstance(request, SendRequest) and not request.restart:
+        return True  # It waits for an attempt, and asks for none.
+    if not isinstance(request, RetryRequest | SendRequest) or request.task not in document.tasks:
+        return isinstance(request, SendRequest)
     pending = document.tasks[request.task].mark.status is Status.PENDING
     startable = request.task in state.plan.ready and request.task not in state.unstartable
     return pending and not startable
@@ -155,7 +170,7 @@ def _take_result(draft: Draft, result: Result) -> None:
                     draft.change(trees={**draft.state.trees, task: at})
             elif result.value:
                 draft.note("saved", f"uncommitted work is kept in {result.value}", task=task)
-        case Prune():
+        case Prune() | Tend():
             if failure is not None:
                 draft.note("error", failure.message)
         case SavePause(reason):
@@ -204,9 +219,10 @@ def _tell_unseen(draft: Draft) -> None:
         draft.change(unseen=frozenset(unseen))
 
 
-def _prune_runs(draft: Draft) -> None:
+def _tidy_up(draft: Draft) -> None:
     """Once a day, and at the start."""
     today = draft.today
     if today != draft.state.pruned and not draft.state.draining:
         draft.change(pruned=today)
         draft.act(Prune(draft.policy.keep_days, draft.now))
+        draft.act(Tend())

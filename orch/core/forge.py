@@ -321,6 +321,8 @@ class ForgeState(Evolving):
     """Pending tasks that may not start, and why."""
     awaiting: Mapping[str, str] = field(default_factory=dict)
     """Issues that wait for somebody trusted, by the id of their task: title and author."""
+    reviews: Mapping[str, str] = field(default_factory=dict)
+    """By url: how it stands with the open pull requests, in a few words."""
     judged: Mapping[str, PullStatus] = field(default_factory=dict)
     """By task: the status of its pull request from which nothing (more) follows."""
     todo: Mapping[str, PullStatus] = field(default_factory=dict)

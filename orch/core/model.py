@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from orch.core import names
+from orch.core.costs import Budget
 from orch.core.evolving import Evolving
 from orch.core.forge import Follow, Trust
 
@@ -132,6 +133,21 @@ class RunKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Parking(Evolving):
+    """An agent that a usage limit keeps from working. Seconds since the epoch."""
+
+    lane: str
+    """The agent's name; with ` model:NAME` where that model of it took over for another."""
+    since: float
+    until: float
+    """When the agent said that it ends; where it did not say, when it is tried again."""
+    tries: int = 0
+    """0: the agent said when it ends. Else how often it was tried in vain."""
+    limit: str = ""
+    """Which one, in a person's words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim(Evolving):
     """claim.json: what was decided for an attempt before anything was started."""
 
@@ -154,6 +170,22 @@ class Claim(Evolving):
     """Where the branch stood when the task was last completed: the same head is no new work."""
     follow: Follow | None = None
     """What was done so far about the task's pull request."""
+    resume: str = ""
+    """The session id of the conversation to go on with, empty for a new one."""
+    model: str = ""
+    """The model that the task asks for, empty for that of the agent's settings."""
+    budget_usd: float | None = None
+    """US dollars that this attempt may cost, None for no limit."""
+    budget_of_day: bool = False
+    """Whether that is what is left of the day's budget, not of the task's."""
+    lane: str = ""
+    """Whose usage limit it is under, see `Parking`; empty where that is the agent's."""
+    parked: tuple[Parking, ...] = ()
+    """The limits because of which another agent or model than the task's was taken."""
+    message: str = ""
+    """What a person has to say to the agent: `orch send`."""
+    taken: tuple[str, ...] = ()
+    """Ids of the messages that were taken up so far and may still wait as requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +202,7 @@ class Process:
     argv: tuple[str, ...] = ()
     agent: str = ""
     session_id: str = ""
+    """The conversation that the agent has, empty where it names none before it starts."""
     agent_pid: int = 0
     """The agent's own process id, 0 until known."""
 
@@ -202,6 +235,8 @@ class EndReason(StrEnum):
     OUTPUT = "output"
     """Its log grew over the limit."""
     STOPPED = "stopped"
+    LINGERED = "lingered"
+    """It had said its last word, and did not leave."""
     SPAWN = "spawn"
     """The command could not be started at all: the message says why."""
     LOST = "lost"
@@ -226,8 +261,41 @@ class Exit:
 
     @property
     def ok(self) -> bool:
-        """Whether the process itself says that all went well."""
-        return self.reason is EndReason.EXITED and self.code == 0
+        """Whether the process itself has nothing to say against it that all went well."""
+        return self.reason is EndReason.LINGERED or (self.reason is EndReason.EXITED and self.code == 0)
+
+
+class Cause(StrEnum):
+    """Why a run was not ok, by its agent's own words."""
+
+    NONE = ""
+    """It was ok, or the agent gives no reason: the exit tells all there is."""
+    AUTHENTICATION = "authentication"
+    """Not logged in, a wrong or expired key."""
+    BILLING = "billing"
+    """The account has no credit."""
+    USAGE_LIMIT = "usage_limit"
+    """So much and no more until `retry_at`; where that is None nobody knows until when."""
+    UNAVAILABLE = "unavailable"
+    """The API was overloaded, broken or out of reach for as long as the agent tried."""
+    MODEL = "model"
+    """There is no such model, or not for this account."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """The conversation does not fit into the model: only a new one can go on."""
+    REFUSAL = "refusal"
+    """The model declined to do it."""
+    REQUEST = "request"
+    """The API found the request wrong in another way."""
+    MAX_TURNS = "max_turns"
+    MAX_BUDGET = "max_budget"
+    PERMISSION = "permission"
+    """It was denied what it needed."""
+    SESSION = "session"
+    """The conversation to go on with is not there, or in use: only a new one can go on."""
+    UNFINISHED = "unfinished"
+    """Its output stops before its result."""
+    OTHER = "other"
+    """Something else that the agent itself told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +306,9 @@ class Verdict:
     reason: str = ""
     """One line for a person, where it is not ok."""
     cost_usd: float = 0.0
+    """Of this run alone, also where it went on with a conversation."""
     tokens: int = 0
+    """Of this run alone: read, written to and read from the cache, and written."""
     turns: int = 0
     retry_at: float | None = None
     """A usage limit ends then, seconds since the epoch."""
@@ -246,6 +316,37 @@ class Verdict:
     """Whether a failure counts against max_attempts."""
     tail: str = ""
     """The last lines of output, for the prompt of the next attempt."""
+    cause: Cause = Cause.NONE
+    agent_wide: bool = False
+    """It would happen to every task of this agent now: a limit, a login. Not the task's fault."""
+    limit: str = ""
+    """Which usage limit, in a person's words: `5-hour limit`."""
+    session_id: str = ""
+    """The conversation that a next attempt can go on with, empty where there is none."""
+    summary: str = ""
+    """What the agent said last, shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a live worker is doing and has used, by what it has printed so far."""
+
+    text: str = ""
+    """The last tool or the last thing said, or why it waits: one line."""
+    cost_usd: float = 0.0
+    """Of this run so far; an estimate while a turn goes on, as agents tell the price at its end."""
+    tokens: int = 0
+    """Of this run so far, as in a Verdict."""
+    turns: int = 0
+    retries: int = 0
+    """So many calls in a row that the API has not answered; 0 while it does."""
+    limit: str = ""
+    """The usage limit that it has run into, empty while there is none."""
+    limited_until: float | None = None
+    """When that ends, seconds since the epoch; None where it is not known."""
+    session_id: str = ""
+    done: bool = False
+    """It has said its last word, and should leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +423,17 @@ class Outcome(Evolving):
     claimed_at: float = 0.0
     queued_at: float = 0.0
     follow: Follow | None = None
+    session_id: str = ""
+    """The conversation that the next attempt of the same agent can go on with."""
+    model: str = ""
+    """As in the claim."""
+    lane: str = ""
+    """As in the claim."""
+    parked: tuple[Parking, ...] = ()
+    """The usage limits that were in force: the one that ended this attempt, and those of the claim."""
+    message: str = ""
+    """What the agent was to be told and may not have heard: the next attempt tells it."""
+    taken: tuple[str, ...] = ()
     """As in the claim."""
 
 
@@ -365,7 +477,9 @@ class Stopping(Evolving):
     ended_at: float | None = None
     """When the launcher was told to end the tree."""
     then: OutcomeKind = OutcomeKind.STOPPED
-    """STOPPED leaves the task to a person; INTERRUPTED takes it up again later."""
+    """STOPPED and BLOCKED leave the task to a person; INTERRUPTED and LIMITED take it up again later."""
+    until: float | None = None
+    """When it may be taken up again, seconds since the epoch; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,13 +542,27 @@ class RetryRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApproveRequest:
-    """`orch approve N`: run an issue of somebody who is not trusted, as it reads now."""
+    """`orch approve N`: run an issue of somebody who is not trusted, as it was shown."""
 
     task: str
     """The id that the issue has in tasks.md."""
+    digest: str
+    """The hash of the title and text that were shown: see `rules.trust`."""
 
 
-Request = StopRequest | PauseRequest | RetryRequest | ApproveRequest
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """`orch send TASK "text" [--restart]`: something that the next attempt is told."""
+
+    task: str
+    text: str
+    id: str
+    """Up to 32 lower-case letters and digits; no two messages have the same."""
+    restart: bool = False
+    """Start that attempt now: a running one is interrupted for it."""
+
+
+Request = StopRequest | PauseRequest | RetryRequest | ApproveRequest | SendRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,3 +642,6 @@ class Policy(Evolving):
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
     forge: ForgePolicy = ForgePolicy()
+    budget: Budget = Budget()
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    """By agent: which agent, or `model:NAME` of its own, takes over while it is parked."""

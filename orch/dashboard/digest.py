@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orch.core.counts import count_statuses
+from orch.core.forge import Follow
 from orch.core.metrics import Metrics
-from orch.core.model import Phase, PullRequest, Run, Status, Task
+from orch.core.model import Activity, Phase, PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
 
@@ -31,6 +32,8 @@ class TaskRow:
     branch: str
     commit: str
     pr_url: str
+    review: str
+    """How it stands with the open pull request of a completed task."""
     error: str
     waiting: str
     """Why a pending task cannot start."""
@@ -45,6 +48,8 @@ class WorkerRow:
     worker: str
     agent: str
     phase: str
+    follow_up: str
+    """What about its pull request the worker is to settle, and for the how manieth time; or ''."""
     attempt: int
     pid: int
     """Of the launcher; 0 while there is none."""
@@ -52,6 +57,10 @@ class WorkerRow:
     age: float
     """Seconds since the process started, or since the run was claimed."""
     activity: str
+    cost_usd: float
+    """Of this run so far."""
+    tokens: int
+    turns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +71,8 @@ class PullRow:
     title: str
     number: int
     state: str
+    review: str
+    """How it stands with an open one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,7 @@ def _task_row(snapshot: Snapshot, task: Task) -> TaskRow:
         branch=run.claim.branch if run else task.fields.get("Branch", ""),
         commit=task.mark.commit or (outcome.commit if outcome else ""),
         pr_url=pull.url if pull else task.fields.get("PR", ""),
+        review=snapshot.reviews.get(task.fields.get("PR", ""), "") if _is_open(task) else "",
         error=error,
         waiting=waiting if status is Status.PENDING else "",
     )
@@ -146,17 +158,22 @@ def list_workers(snapshot: Snapshot, now: float) -> list[WorkerRow]:
 def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
     process = run.process
     stall = run.stall if run.phase is Phase.RUNNING else None
+    activity = snapshot.activity.get(run.key.task, Activity())
     return WorkerRow(
         task=run.key.task,
         title=_title(snapshot, run),
         worker=run.key.worker,
         agent=run.claim.agent,
+        follow_up=describe_follow(run.claim.follow),
         phase="stopping" if run.stopping else "stalled" if stall else str(run.phase),
         attempt=run.key.attempt,
         pid=process.pid if process else 0,
         branch=run.claim.branch,
         age=max(0.0, now - (process.started_at if process else run.claim.claimed_at)),
-        activity=stall.describe(now) if stall else snapshot.activity.get(run.key.task, ""),
+        activity=stall.describe(now) if stall else activity.text,
+        cost_usd=activity.cost_usd,
+        tokens=activity.tokens,
+        turns=activity.turns,
     )
 
 
@@ -185,9 +202,27 @@ def list_failed(digest: Digest, most: int) -> list[TaskRow]:
 def list_pulls(digest: Digest, most: int) -> list[PullRow]:
     """At most `most` pull requests of completed tasks: the open ones first, each the newest first."""
     return [
-        PullRow(task.id, task.title, _pull_number(task), "merged" if "Merged" in task.fields else "open")
+        PullRow(
+            task.id,
+            task.title,
+            _pull_number(task),
+            "open" if _is_open(task) else "merged",
+            digest.snapshot.reviews.get(task.fields["PR"], "") if _is_open(task) else "",
+        )
         for task in digest.pulls[:most]
     ]
+
+
+def describe_follow(follow: Follow | None) -> str:
+    """What an attempt is to settle about a pull request, with the number of the round; or ''."""
+    if follow is None or not follow.pull:
+        return ""
+    rounds = ", ".join(f"{kind} (round {count})" for kind, count in follow.rounds.items())
+    return f"#{follow.pull}: {rounds}"
+
+
+def _is_open(task: Task) -> bool:
+    return task.status is Status.COMPLETED and "PR" in task.bullets and "Merged" not in task.bullets
 
 
 def _pull_number(task: Task) -> int:

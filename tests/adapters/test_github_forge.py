@@ -283,6 +283,11 @@ def _rerun(here: Desk) -> None:
     here.reviews().rerun(_status(here), [Job(failed, "test", "cancelled")])
 
 
+def _tell_twice(here: Desk) -> None:
+    for text in ("One", "Two"):
+        here.tracker().tell(1, Telling(text))
+
+
 def _by_orch(github: FakeGitHub, number: int) -> int:
     return sum(comment.user == BOT for comment in github.issue(number).comments)
 
@@ -305,7 +310,7 @@ WRITES = {
     "its edit": Write(
         "PATCH",
         "*/issues/comments/*",
-        lambda here: (here.tracker().tell(1, Telling("One")), here.tracker().tell(1, Telling("Two"))),
+        _tell_twice,
         lambda github: _by_orch(github, 1),
     ),
     "a label": Write(
@@ -345,8 +350,16 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("trouble", FAULTS, ids=str)
-@pytest.mark.parametrize("what", WRITES)
+SOME = (BadGateway(), Dropped(after_write=False), Nonsense(html=False), SecondaryLimited(retry_after=0))
+"""For the small writes. That each fault of a write is a TransientError, test_github_connection holds."""
+GREAT = ("the pull request", "the comment", "an answer in a thread", "the merge")
+
+
+@pytest.mark.parametrize(
+    ("what", "trouble"),
+    [(what, trouble) for what in WRITES for trouble in (FAULTS if what in GREAT else SOME)],
+    ids=str,
+)
 def test_whatever_goes_wrong_each_write_is_made_once(
     github: FakeGitHub, here: Desk, what: str, trouble: Trouble
 ) -> None:

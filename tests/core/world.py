@@ -35,10 +35,13 @@ from orch.core.actions import (
     Verify,
     WriteTasks,
 )
+from orch.core.costs import Cost, Spending
 from orch.core.decide import decide
+from orch.core.draft import Draft
 from orch.core.forge import ForgeState, Issue, Ledger, PullStatus, Sight, Wanted
 from orch.core.metrics import Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     EndReason,
     Evidence,
@@ -58,6 +61,7 @@ from orch.core.model import (
     Task,
 )
 from orch.core.names import number_of
+from orch.core.rules import parking
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
 from orch.core.tasks_md import Document, parse, task_line
 
@@ -107,8 +111,14 @@ class World:
     reruns: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     merging: list[tuple[int, str]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
+    stays: str = ""
+    """Why a branch is not deleted."""
     resources: Resources = field(default_factory=Resources)
     agent_problems: dict[str, str] = field(default_factory=dict)
+    activities: dict[str, Activity] = field(default_factory=dict)
+    """What the worker of each task does; one that ends takes what it says with it."""
+    costs: dict[RunKey, Outcome] = field(default_factory=dict)
+    """What is written down of the runs that are over."""
     readable: bool = True
     faults: Callable[[Action], Failure | None] = lambda _: None
     state: State = field(default_factory=lambda: State(pruned=TODAY))
@@ -147,6 +157,7 @@ class World:
             results=results,
             toggles=toggles,
             terminations=terminations,
+            activities={name: self.activities.get(name, Activity()) for name in self.state.live},
             recalled={name: self.latest(name) for name in self.state.recall},
             resources=self.resources,
             agent_problems=dict(self.agent_problems),
@@ -210,7 +221,22 @@ class World:
             metrics=Metrics(),
             pruned=TODAY,
             forge=ForgeState(ledger=self.ledger, saved=self.ledger),
+            parked=parking.recover(runs.values(), self.now),
+            spending=self.spending(),
         )
+
+    def spending(self) -> Spending:
+        """What the runs that are over have cost, by what is written down."""
+        today = Draft(State(), Seen(self.now), self.policy).today
+        spending = Spending(today)
+        for key, outcome in self.costs.items():
+            if not self.workers[key].outcome:
+                continue
+            cost = Cost(outcome.cost_usd, outcome.tokens)
+            charged = spending.charge(key.task, cost)
+            ended = Draft(State(), Seen(outcome.ended_at), self.policy).today
+            spending = charged if ended == today else Spending(today, spending.today, charged.tasks)
+        return spending
 
     def latest(self, name: str) -> Run | None:
         """The latest run of a task, as it lies on disk."""
@@ -227,6 +253,11 @@ class World:
         worker.alive = False
         worker.exit = exit or Exit(EndReason.EXITED, 0, ended_at=self.now)
         self.evidence[name] = evidence or Evidence(head="abcdef1234567890", commits=("work",))
+
+    def work(self, name: str, head: str) -> None:
+        """The worker of a task commits, ends well, and what follows is carried out."""
+        self.end(name, evidence=Evidence(head=head, commits=("work",)))
+        self.settle()
 
     def run(self, name: str) -> Run:
         """The latest run of a task."""
@@ -284,6 +315,8 @@ class World:
                     ),
                 )
             case Finish(key, outcome):
+                self.costs.setdefault(key, outcome)
+                self.activities.pop(key.task, None)
                 worker = self.workers.setdefault(key, Worker(self.state.runs[key.task].claim))
                 worker.outcome = worker.outcome or outcome
             case Remove(task):
@@ -308,8 +341,9 @@ class World:
                 self.merging.append((pull.number, pull.head))
             case Retire(task, pull):
                 assert task not in self.trees, "the branch is checked out"
-                self.retired.append(pull.branch)
-                return ""
+                if not self.stays:
+                    self.retired.append(pull.branch)
+                return self.stays
         return None
 
     def _look_at_forge(self, wanted: Wanted) -> Sight:

@@ -6,12 +6,14 @@ from pathlib import Path
 from orch.ports import Ports
 from tests.fakes.agent import FakeAgent
 from tests.fakes.clock import FakeClock
+from tests.fakes.costs import FakeCostStore
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
 from tests.fakes.ledger import FakeLedgerStore
 from tests.fakes.machine import FakeMachine
 from tests.fakes.metrics import FakeMetricsStore
 from tests.fakes.prompts import FakePrompts
+from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
 from tests.fakes.reviews import FakeReviews
 from tests.fakes.runs import FakeRunStore
@@ -44,9 +46,11 @@ class FakeWorld:
         self.runs = FakeRunStore(root / "runs")
         self.requests = FakeRequestStore()
         self.metrics = FakeMetricsStore()
+        self.costs = FakeCostStore()
         self.executor = FakeExecutor(self.runs.processes, wake=wake)
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
+        self.repository = FakeRepository()
         self.forge = FakeForge(head=self._head, now=self.clock.now)
         self.tracker = FakeTracker(pulls=self.forge.known)
         self.reviews = FakeReviews()
@@ -59,9 +63,11 @@ class FakeWorld:
             runs=self.runs,
             requests=self.requests,
             metrics=self.metrics,
+            costs=self.costs,
             executor=self.executor,
             agents=self.agents,
             worktrees=self.worktrees,
+            repository=self.repository,
             forge=self.forge,
             tracker=self.tracker,
             reviews=self.reviews,

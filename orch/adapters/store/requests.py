@@ -4,6 +4,7 @@
 .orch/requests/stop-all.json
 .orch/requests/retry-gh-471.json
 .orch/requests/approve-gh-471.json
+.orch/requests/send-gh-471-0f3a.json   one for each message
 .orch/requests/pause.json         `orch pause` and `orch resume`: the last one counts
 .orch/requests/bad/               what could not be understood
 .orch/pause.json                  there while the fleet is paused, with the reason
@@ -12,6 +13,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +21,18 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.store import atomic, records
-from orch.core.model import ApproveRequest, PauseRequest, Request, RetryRequest, StopRequest
+from orch.core.model import (
+    ApproveRequest,
+    PauseRequest,
+    Request,
+    RetryRequest,
+    SendRequest,
+    StopRequest,
+)
 from orch.core.names import is_task_id
 from orch.errors import PermanentError, TransientError
 
+MESSAGE_ID = re.compile(r"[a-z0-9]{1,32}")
 EVERY = "all"
 """Stands for «every task» in a file name. No task id: those have a dash and a number."""
 SETTLED_SECONDS = 1.0
@@ -43,6 +53,10 @@ class _File(msgspec.Struct, frozen=True):
     now: bool = False
     fresh: bool = False
     paused: bool = False
+    digest: str = ""
+    text: str = ""
+    id: str = ""
+    restart: bool = False
 
 
 class _Pause(msgspec.Struct, frozen=True):
@@ -240,6 +254,8 @@ def _name(request: Request) -> str:
             return f"stop-{EVERY}.json"
         case StopRequest(task=task) | RetryRequest(task=task) | ApproveRequest(task=task) if is_task_id(task):
             return f"{_KINDS[type(request)]}-{task}.json"
+        case SendRequest(task=task, id=name) if is_task_id(task) and MESSAGE_ID.fullmatch(name):
+            return f"send-{task}-{name}.json"
     raise PermanentError(f"{request.task!r} is not a task id", hint="an id is like gh-471 or t-3")
 
 
@@ -259,7 +275,9 @@ def _file(request: Request) -> _File:
         case RetryRequest():
             return _File("retry", request.task, fresh=request.fresh)
         case ApproveRequest():
-            return _File("approve", request.task)
+            return _File("approve", request.task, digest=request.digest)
+        case SendRequest(task, text, name, restart):
+            return _File("send", task, text=text, id=name, restart=restart)
 
 
 def _request(file: _File) -> Request | None:
@@ -270,6 +288,8 @@ def _request(file: _File) -> Request | None:
             return StopRequest(file.task, file.reason, file.now)
         case "retry":
             return RetryRequest(file.task, file.fresh)
-        case "approve":
-            return ApproveRequest(file.task)
+        case "approve" if file.digest:
+            return ApproveRequest(file.task, file.digest)
+        case "send":
+            return SendRequest(file.task, file.text, file.id, file.restart)
     return None

@@ -64,7 +64,7 @@ def plan_attempt(status: PullStatus, needs: Needs, before: Follow | None, commit
     `commit` is where the branch stood when the task was last completed.
     """
     before = before or Follow()
-    keys = [f"{kind}:{status.head}" for kind in needs.kinds if kind is not REMARKS]
+    keys = [f"{kind}:{status.head}" for kind in needs.kinds if kind != REMARKS]
     keys += [f"remark:{remark.id}" for remark in needs.remarks]
     rounds = {**before.rounds, **{kind: before.rounds.get(kind, 0) + 1 for kind in needs.kinds}}
     return Follow(
@@ -258,8 +258,10 @@ def _rerun(draft: Draft, task: Task, status: PullStatus) -> None:
     """Have checks that failed by no fault of the code run again, once."""
     key = (status.url, status.head)
     first = tuple(job for job in status.jobs if job.attempt <= 1)
-    if any(not job.trouble for job in status.jobs) or not status.jobs or key in draft.state.forge.reruns:
-        _settle(draft, task.id, status)  # An attempt was made for this head, or it is under way.
+    if any(not job.trouble for job in status.jobs) or not status.jobs:
+        _settle(draft, task.id, status)  # An attempt was made for this head.
+    elif first and key in draft.state.forge.reruns:
+        _settle(draft, task.id, status)  # The forge does not show yet that they run again.
     elif first:
         draft.note("re-run", f"{_name(first)} of {status.url}: {first[0].trouble}", task=task.id)
         draft.change(forge=draft.state.forge.evolve(reruns=draft.state.forge.reruns | {key}))
@@ -320,9 +322,7 @@ def _describe(status: PullStatus, needs: Needs) -> str:
         parts.append("\n".join(["Checks failed:", *failed]))
     if needs.conflicts:
         base = status.base or "the base branch"
-        parts.append(
-            f"It conflicts with {base}: merge origin/{base} into the branch and resolve the conflicts."
-        )
+        parts.append(f"It conflicts with {base}: merge origin/{base} into it and resolve the conflicts.")
     for remark in needs.remarks:
         where = f" on {remark.path}" + (f", line {remark.line}" if remark.line else "") if remark.path else ""
         parts.append(f"{remark.author.login} remarks{where}:\n\n{remark.text}")

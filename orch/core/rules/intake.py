@@ -69,25 +69,15 @@ def bring_in(draft: Draft) -> None:
 
 
 def approve(draft: Draft, request: ApproveRequest) -> None:
-    """Remember that a person wants an issue to be run as it reads now. Waits until the issue is known."""
-    forge = draft.state.forge
-    if not draft.policy.forge.intake:
-        draft.note("error", "there are no issues to approve: see [forge] in config.toml", task=request.task)
+    """Remember that a person wants an issue to be run as it was shown to them."""
+    known, number = draft.state.forge.ledger, issue_number(request.task)
+    if not (draft.policy.forge.intake and number):
+        draft.note("error", "there is no such issue to approve", task=request.task)
         draft.act(Dismiss(request))
-        return
-    if forge.sight.issues is None:
-        return
-    issue = forge.sight.issues.get(issue_number(request.task))
-    if issue is None:
-        draft.note("error", "there is no open issue with the label of orch", task=request.task)
-        draft.act(Dismiss(request))
-        return
-    text = trust.digest(issue)
-    if forge.ledger.approved.get(issue.number) != text:
-        draft.note("approved", issue.title, task=request.task)
-        approved = {**forge.ledger.approved, issue.number: text}
-        ledger.remember(draft, forge.ledger.evolve(approved=approved))
-    elif forge.saved.approved.get(issue.number) == text:
+    elif known.approved.get(number) != request.digest:
+        draft.note("approved", f"issue #{number}", task=request.task)
+        ledger.remember(draft, known.evolve(approved={**known.approved, number: request.digest}))
+    elif draft.state.forge.saved.approved.get(number) == request.digest:
         draft.act(Dismiss(request))
 
 

@@ -32,7 +32,7 @@ from orch.core.model import (
     Stopping,
 )
 from orch.core.names import issue_number
-from orch.core.rules import complete, ledger, limits, retry, shortage, trust
+from orch.core.rules import budgets, causes, complete, ledger, limits, parking, retry, shortage, trust
 from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -162,7 +162,7 @@ def step(draft: Draft, run: Run, phase: Phase) -> None:
 
 
 def _judge(draft: Draft, run: Run) -> None:
-    outcome = complete.judge(run, draft.policy, draft.now)
+    outcome = causes.judge(draft, run) or complete.judge(run, draft.policy, draft.now)
     if outcome is not None:
         _finish(draft, run, outcome)
     else:
@@ -214,6 +214,8 @@ def _close(draft: Draft, run: Run) -> None:
         message += f"; again at {draft.stamp(outcome.retry_at)}"
     draft.note(str(outcome.kind), message, run.key)
     limits.learn(draft, run.key, outcome, exit)
+    parking.learn(draft, run, outcome)
+    budgets.charge(draft, run, outcome)
 
 
 def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> None:

@@ -12,7 +12,7 @@ from orch.core.draft import Draft
 from orch.core.forge import Entry, Telling
 from orch.core.model import ForgePolicy, Run, Status, Task
 from orch.core.names import issue_id
-from orch.core.rules import ledger
+from orch.core.rules import budgets, ledger
 
 AGAIN_SECONDS = 60.0
 """An issue that could not be told or closed is tried again after this."""
@@ -42,8 +42,11 @@ def sign(task: Task, policy: ForgePolicy) -> str:
     return hashlib.sha256(repr((words, labels)).encode()).hexdigest()[:16]
 
 
-def describe(task: Task, run: Run | None, policy: ForgePolicy) -> Telling:
-    """What the issue of a task is to show. `run` is the task's latest one, as far as it is known."""
+def describe(task: Task, run: Run | None, policy: ForgePolicy, cost: float = 0.0) -> Telling:
+    """What the issue of a task is to show.
+
+    `run` is the task's latest one, as far as it is known; `cost` what all of them cost, in US dollars.
+    """
     labels = {label: status == task.status for status, label in policy.status_labels.items()}
     if not policy.comment:
         return Telling("", labels)
@@ -53,9 +56,8 @@ def describe(task: Task, run: Run | None, policy: ForgePolicy) -> Telling:
         parts.append(_fenced(reason[:QUESTION_LENGTH]))
     if task.status is Status.BLOCKED:
         parts.append(f"`orch retry {task.id}` queues it again.")
-    cost = run.outcome.cost_usd if run and run.outcome else 0.0
-    if cost:
-        parts.append(f"This attempt cost ${cost:.2f}.")
+    if cost and task.status is not Status.ACTIVE:
+        parts.append(f"It has cost ${cost:.2f} so far.")
     return Telling("\n\n".join(parts), labels)
 
 
@@ -110,7 +112,8 @@ def _tell(draft: Draft, number: int, entry: Entry, task: Task) -> None:
     if sign_now in ("", entry.told) or number in forge.telling or _is_put_off(draft, number):
         return
     draft.change(forge=forge.evolve(telling={**forge.telling, number: sign_now}))
-    draft.act(Tell(number, describe(task, draft.runs.get(task.id), policy), sign_now))
+    cost = budgets.task_cost(draft, task.id).usd
+    draft.act(Tell(number, describe(task, draft.runs.get(task.id), policy, cost), sign_now))
 
 
 def _close(draft: Draft, number: int, entry: Entry, task: Task) -> None:

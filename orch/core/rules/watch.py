@@ -3,11 +3,17 @@
 from orch.core import names
 from orch.core.actions import Failure, Poll
 from orch.core.draft import Draft
-from orch.core.forge import Sight, Wanted
-from orch.core.rules import intake, ledger
+from orch.core.forge import Checks, PullStatus, Sight, Trust, Wanted
+from orch.core.rules import follow, intake, ledger
 
 SLOWEST_SECONDS = 600.0
 """A forge that does not answer is asked this often at least, unless it says how long it wants to be left."""
+CHECKS = {
+    Checks.NONE: "",
+    Checks.PENDING: "checks run",
+    Checks.GREEN: "checks passed",
+    Checks.RED: "checks failed",
+}
 FORGE = "forge"
 """What the notice about a forge that does not answer is kept under."""
 
@@ -39,9 +45,14 @@ def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
         before.pulls if sight.pulls is None else sight.pulls,
         sight.usage or before.usage,
     )
+    reviews = forge.reviews
+    if sight.pulls is not None and sight.pulls is not before.pulls:
+        trust = draft.policy.forge.trust
+        reviews = {pull.url: sum_up(pull, trust) for pull in sight.pulls.values() if pull.state == "open"}
     draft.change(
         forge=forge.evolve(
             sight=sight,
+            reviews=reviews,
             wanted=wanted,
             looks=forge.looks + 1,
             looking=False,
@@ -72,6 +83,21 @@ def take_failure(draft: Draft, failure: Failure) -> None:
         )
     )
     draft.wake(draft.now + delay)
+
+
+def sum_up(pull: PullStatus, trust: Trust) -> str:
+    """How it stands with an open pull request, in a few words; '' where there is nothing to tell."""
+    remarks = sum(trust.covers(remark.author) for remark in pull.remarks)
+    words = [
+        "draft" if pull.draft else "",
+        "conflicts" if pull.conflicts else "",
+        CHECKS[pull.checks],
+        f"{remarks} remark{'s' if remarks > 1 else ''}" if remarks else "",
+        "changes requested" if any(map(trust.covers, pull.objectors)) else "",
+        "approved" if follow.is_approved(pull, trust) else "",
+        "merges by itself" if pull.auto_merge else "",
+    ]
+    return ", ".join(filter(None, words))
 
 
 def _list_pulls(draft: Draft) -> frozenset[str]:
