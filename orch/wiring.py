@@ -369,13 +369,10 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     )
 
 
-def _is_github(settings: Config) -> bool:
-    return settings.forge.kind is config.ForgeKind.GITHUB
-
-
 def _make_worktrees(
     project: Project, base: str, *, access: Callable[[], Mapping[str, str]] = dict
 ) -> GitWorktrees:
+    """The worktrees. `access` gives the environment that lets git log in at origin."""
     path = project.config.project
     return GitWorktrees(
         project.root,
@@ -386,6 +383,10 @@ def _make_worktrees(
         warn=project.warn,
         access=access,
     )
+
+
+def _is_github(settings: Config) -> bool:
+    return settings.forge.kind is config.ForgeKind.GITHUB
 
 
 def _make_hooks(settings: Config) -> Hooks:

@@ -133,7 +133,9 @@ class Config:
         No token of a forge is ever in it. Raises ConfigError where there is no such agent.
         """
         agent = self.agent_settings(name)
-        given = environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+        given = environment.allowed(self.environ, agent.env_pass, token=self.forge.token_env) | dict(
+            agent.env
+        )
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
@@ -149,7 +151,7 @@ class Config:
 
         They run code that an agent wrote, so they get no more than a worker does.
         """
-        return environment.without_maintenance(environment.allowed(self.environ))
+        return environment.without_maintenance(environment.allowed(self.environ, token=self.forge.token_env))
 
 
 def _pattern(label: str) -> str:

@@ -118,6 +118,7 @@ def _interpret(
     problems += more
     if usable and default in agents and not any(problem.path[:2] == (AGENTS, default) for problem in more):
         problems += _unavailable(default, agents[default].kind)
+    problems += _passed_tokens(agents, tables["forge"].token_env)
     trees, more = _trees(root, tables["worktree"])
     problems += more
     project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
@@ -151,6 +152,16 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
             message = f"there is no table [agents.{default}]{meant(default, value)}"
             problems.append(Problem(("agent", "default"), message))
     return agents, problems
+
+
+def _passed_tokens(agents: Mapping[str, AgentSettings], token: str) -> list[Problem]:
+    """Agents that would be handed the forge's token, by a name that does not tell what it is."""
+    reason = f"{token!r} is [forge] token_env: orch pushes itself, no worker gets that"
+    return [
+        Problem((AGENTS, name, "env_pass"), reason)
+        for name, agent in agents.items()
+        if token and token in agent.env_pass
+    ]
 
 
 def _unavailable(name: str, kind: AgentKind) -> list[Problem]:

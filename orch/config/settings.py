@@ -30,8 +30,9 @@ AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 # leading dash would be read as an option.
 BAD_BRANCH = re.compile(r"^[-/.]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|[/.]$|\.lock$")
 
-REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
-LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}(?:\[bot\])?")
+_ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(?:_[A-Za-z0-9]{1,20})?"
+REPOSITORY = re.compile(rf"{_ACCOUNT}/(?!\.\.?$)[A-Za-z0-9._-]{{1,100}}")
+LOGIN = re.compile(rf"{_ACCOUNT}(?:\[bot\])?")
 API_URL = re.compile(
     r"(?:https://[^/@\s]+|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)(?:/[^\s@]*)?"
 )
@@ -130,13 +131,13 @@ class ForgeSettings(Settings):
     """OWNER/NAME at GitHub. Empty: what the url of `origin` says."""
     api_url: Annotated[str, Meta(max_length=2000)] = "https://api.github.com"
     """GitHub Enterprise has one of its own, for example https://github.example.com/api/v3."""
-    token_env: str = "GITHUB_TOKEN"  # noqa: S105 - a name
-    """The variable of orch's own environment that holds the token. Where it is not set, `gh auth token`
-    is asked."""
+    token_env: str = ""
+    """The variable of orch's own environment that holds the token. Empty: GITHUB_TOKEN or GH_TOKEN. Where
+    it is not set, `gh auth token` is asked. No worker gets it."""
     poll_interval_seconds: Annotated[float, Meta(ge=1, le=DAY)] = 30.0
     """How often GitHub is asked what is new. A poll that finds nothing costs nothing there."""
-    timeout_seconds: Annotated[float, Meta(gt=0, le=300)] = 10.0
-    """No single request to GitHub takes longer."""
+    timeout_seconds: Annotated[int, Meta(ge=1, le=300)] = 10
+    """GitHub may take so long to accept a connection, and be silent for so long in an answer."""
     issue_label: Annotated[str, Meta(max_length=50)] = "orch"
     """Open issues with this label become tasks. Empty: no issues, only pull requests."""
     priority_labels: tuple[str, ...] = ("priority:P0", "priority:P1", "priority:P2", "priority:P3")
@@ -167,8 +168,6 @@ class ForgeSettings(Settings):
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
-        if self.kind not in AVAILABLE_FORGES:
-            yield ("kind",), f'the {self.kind} forge is not available yet; use kind = "local"'
         if BAD_BRANCH.search(self.base_branch):
             yield ("base_branch",), f"{self.base_branch!r} cannot be the name of a branch"
         if self.repository and REPOSITORY.fullmatch(self.repository) is None:
@@ -178,7 +177,7 @@ class ForgeSettings(Settings):
                 ("api_url",),
                 "must be an https:// address without a user name, for example https://api.github.com",
             )
-        if environment.NAME.fullmatch(self.token_env) is None:
+        if self.token_env and environment.NAME.fullmatch(self.token_env) is None:
             yield ("token_env",), f"{self.token_env!r} is not the name of an environment variable"
         if len(self.priority_labels) > LOWEST_PRIORITY + 1:
             yield (

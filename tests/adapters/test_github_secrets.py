@@ -144,7 +144,7 @@ def test_without_a_token_git_is_left_to_the_person() -> None:
     assert Credentials("https://github.com", {"PATH": "/nowhere"}).git_environment() == {}
 
 
-# --- and nowhere else ----------------------------------------------------------------------------------------
+# --- and nowhere else ---------------------------------------------------------------------------------------
 
 
 class Watch:

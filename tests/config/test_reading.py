@@ -21,7 +21,7 @@ from orch.config import (
     load,
 )
 from orch.config.tables import TABLES
-from orch.core.model import Drain, Policy
+from orch.core.model import Drain, ForgePolicy, Policy
 from orch.errors import ConfigError
 
 COMMAND_AGENT = '[agent]\ndefault = "mine"\n[agents.mine]\ncommand = ["my-agent", "--yes"]\n'
@@ -128,6 +128,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         min_free_memory_mb=256,
         min_free_disk_mb=1024,
         keep_failed_seconds=0,
+        forge=ForgePolicy(poll_interval=0.5),
     )
 
 
