@@ -13,6 +13,7 @@ from orch.config.settings import (
     AgentChoice,
     AgentKind,
     AgentSettings,
+    BudgetSettings,
     CoordinatorSettings,
     ForgeKind,
     ForgeSettings,
@@ -38,6 +39,7 @@ class Config:
     """By name: the configured agents, and the default one even where no table describes it."""
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
+    budget: BudgetSettings = BudgetSettings()
     verify: VerifySettings = VerifySettings()
     worktree: WorktreeSettings = WorktreeSettings()
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -81,6 +83,8 @@ class Config:
             max_load=self.limits.max_load,
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
+            budget=self.budget.budget(),
+            fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
         )
 
     def agent_settings(self, name: str) -> AgentSettings:

@@ -118,6 +118,7 @@ def _interpret(
     problems += more
     if usable and default in agents and not any(problem.path[:2] == (AGENTS, default) for problem in more):
         problems += _unavailable(default, agents[default].kind)
+    problems += _fallbacks(agents)
     trees, more = _trees(root, tables["worktree"])
     problems += more
     project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
@@ -151,6 +152,19 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
             message = f"there is no table [agents.{default}]{meant(default, value)}"
             problems.append(Problem(("agent", "default"), message))
     return agents, problems
+
+
+def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
+    """Agents that should be taken over by one that is not there, or by themselves."""
+    problems = []
+    for name, agent in agents.items():
+        key = (AGENTS, name, "fallback")
+        if agent.fallback == name:
+            problems.append(Problem(key, "is the agent itself; model:NAME is another model of it"))
+        elif AGENT_NAME.fullmatch(agent.fallback) and agent.fallback not in agents:
+            message = f"there is no table [agents.{agent.fallback}]{meant(agent.fallback, agents)}"
+            problems.append(Problem(key, message))
+    return problems
 
 
 def _unavailable(name: str, kind: AgentKind) -> list[Problem]:
