@@ -61,6 +61,13 @@ class Config:
         prompt = self.project.prompt
         return prompt if self.agent.prompt != AgentChoice().prompt or prompt.exists() else None
 
+    @property
+    def continue_template(self) -> Path | None:
+        """The same for an attempt that goes on with a conversation."""
+        prompt = self.project.continue_prompt
+        named = self.agent.continue_prompt != AgentChoice().continue_prompt
+        return prompt if named or prompt.exists() else None
+
     def policy(self) -> Policy:
         """The settings that decisions depend on, in seconds."""
         keep = self.worktree.keep_failed_minutes

@@ -121,7 +121,10 @@ def _interpret(
     problems += _fallbacks(agents)
     trees, more = _trees(root, tables["worktree"])
     problems += more
-    project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
+    agent = tables["agent"]
+    project = Project(
+        root=root, trees=trees, prompt=root / agent.prompt, continue_prompt=root / agent.continue_prompt
+    )
     config = Config(project=project, agents=MappingProxyType(agents), environ=environ, **tables)
     return config, (syntax,) if syntax else tell(problems, name=name, text=text)
 

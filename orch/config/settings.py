@@ -114,11 +114,14 @@ class AgentChoice(Settings):
     """The NAME of an [agents.NAME] table; `{agent:NAME}` on a task's line overrides it."""
     prompt: str = "worker_template.md"
     """The project's own prompt template. Where the file is missing, orch's own is used."""
+    continue_prompt: str = "continue_template.md"
+    """The same for an attempt that goes on with the conversation of the one before."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
-        if not self.prompt or "\0" in self.prompt:
-            yield ("prompt",), "must be the path of a file"
+        for key, path in (("prompt", self.prompt), ("continue_prompt", self.continue_prompt)):
+            if not path or "\0" in path:
+                yield (key,), "must be the path of a file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

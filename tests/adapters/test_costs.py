@@ -11,6 +11,7 @@ from orch.core.costs import Cost, Spending
 from orch.core.model import Outcome, OutcomeKind, RunKey
 from orch.errors import TransientError
 from orch.ports import CostStore
+from tests.adapters.crash import full_disk
 from tests.fakes.costs import FakeCostStore
 
 NOW = time.mktime((2026, 11, 28, 12, 0, 0, 0, 0, -1))
