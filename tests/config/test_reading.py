@@ -154,21 +154,11 @@ def test_a_kind_may_be_left_out(tmp_path: Path) -> None:
 
 
 def test_a_known_name_may_be_a_command(tmp_path: Path) -> None:
-    config = read(tmp_path, '[agents.claude]\nkind = "command"\ncommand = ["claude", "-p"]')
-    assert config.agent_problem("claude") == ""
+    read(tmp_path, '[agents.claude]\nkind = "command"\ncommand = ["claude", "-p"]')
     assert check(tmp_path, {}) == ()
 
 
 # --- the agent ------------------------------------------------------------------------------------------
-
-
-def test_an_agent_to_come_is_refused_when_it_is_used_and_not_before(tmp_path: Path) -> None:
-    text = '[agent]\ndefault = "claude"\n'
-    config = read(tmp_path, text)
-    assert "not available yet" in config.agent_problem("claude")
-    (told,) = check(tmp_path, {})
-    assert told.startswith("config.toml:2: [agent] default: the agent 'claude' is of kind claude")
-    assert check_text(COMMAND_AGENT + "[agents.codex]\n", tmp_path, environ={}) == ()
 
 
 def test_an_agent_that_is_not_configured(tmp_path: Path) -> None:
@@ -191,7 +181,6 @@ def test_agent_command_is_enough(tmp_path: Path, text: str) -> None:
     environ = {"AGENT_COMMAND": "my-agent"}
     config = read(tmp_path, text, environ)
     assert config.agents[config.agent.default].command == ("my-agent",)
-    assert config.agent_problem(config.agent.default) == ""
     assert check(tmp_path, environ) == ()
 
 
