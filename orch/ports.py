@@ -286,6 +286,13 @@ class Forge(Protocol):
         """Whether the forge can be used, for `orch doctor`."""
 
 
+class Repository(Protocol):
+    """The git repository as a whole."""
+
+    def tend(self) -> None:
+        """Have git put its objects in order if there is need. Does not wait until that is done."""
+
+
 class Prompts(Protocol):
     """Writes the prompt of an attempt."""
 
@@ -309,6 +316,7 @@ class Ports:
     executor: Executor
     agents: Mapping[str, Agent]
     worktrees: Worktrees
+    repository: Repository
     forge: Forge
     prompts: Prompts
     trees: Path

@@ -20,7 +20,7 @@ from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
-from orch.adapters.repository import check_repository, exclude
+from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
@@ -329,6 +329,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         worktrees=GitWorktrees(
             project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
         ),
+        repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
         trees=path.trees,

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from orch.adapters import git_locks
 from orch.adapters.redaction import redact
-from orch.config.environment import INHERITED_FROM_GIT
+from orch.config import environment
 from orch.errors import ConfigError, OrchError, PermanentError, ShortageError, TransientError
 
 OLDEST = (2, 38)
@@ -53,8 +53,7 @@ _ENVIRONMENT = {
 }
 
 _SETTINGS = (
-    "gc.auto=0",
-    "maintenance.auto=false",
+    *environment.NO_MAINTENANCE,
     "core.fsmonitor=false",
     "core.safecrlf=false",
     "core.quotePath=false",
@@ -133,21 +132,24 @@ def run(
     accept: Collection[int] = (0,),
     hold: Sequence[int] = (),
     hooks: bool = False,
+    maintains: bool = False,
 ) -> Output:
     """Run `git ARGUMENTS` in the folder `where` and give what it printed.
 
     `accept` are the exit codes that are no error. `hold` are descriptors of locks that git keeps for
-    as long as it runs, even if orch is killed meanwhile. The repository's hooks run only with `hooks`.
-    `timeout` is in seconds.
+    as long as it runs, even if orch is killed meanwhile. The repository's hooks run only with `hooks`,
+    its settings for maintenance count only with `maintains`. `timeout` is in seconds.
 
     A lock of orch's own refs that a killed git left is removed, see `git_locks`.
 
     Raises ConfigError where git itself or the folder is missing, TransientError for what may pass (a
     time-out, a lock, the network, a full disk), PermanentError for any other failure.
     """
-    settings = _SETTINGS if hooks else (*_SETTINGS, "core.hooksPath=/dev/null")
+    settings = list(_SETTINGS) if hooks else [*_SETTINGS, "core.hooksPath=/dev/null"]
+    if maintains:
+        settings = [setting for setting in settings if setting not in environment.NO_MAINTENANCE]
     env = {**_ENVIRONMENT, **(env or {})}
-    unset = [part for name in sorted(INHERITED_FROM_GIT.difference(env)) for part in ("-u", name)]
+    unset = [part for name in sorted(environment.INHERITED_FROM_GIT.difference(env)) for part in ("-u", name)]
     flags = [part for setting in settings for part in ("-c", setting)]
     command = ["env", *unset, "git", *flags, *arguments]
     name = f"git {arguments[0]}" if not arguments[0].startswith("-") else "git"

@@ -63,9 +63,11 @@ def clear(path: Path, places: Sequence[Path]) -> None:
     it starts), or whatever has the file open. Raises TransientError where there is one.
     """
     before = _version(path)
+    if before is None:
+        return
     _check(path, places)
     # Another one by now: its owner may have come after we looked for it.
-    if before is not None and _version(path) == before:
+    if _version(path) == before:
         atomic.remove(path)
 
 
@@ -75,6 +77,13 @@ def discard_left(common: Path) -> None:
         if is_ours(path, common):
             with contextlib.suppress(TransientError):
                 clear(path, [common.parent, common])
+
+
+def discard_maintenance(common: Path) -> None:
+    """Remove the lock of a `git maintenance` that was killed: git would never put anything in order again."""
+    path = common / "objects" / "maintenance.lock"
+    with contextlib.suppress(TransientError):
+        clear(path, [common.parent, common])
 
 
 def find_left(common: Path) -> list[Path]:

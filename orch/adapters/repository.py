@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from orch.adapters import git
+from orch.adapters import git, git_locks
 from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.errors import ConfigError, OrchError, TransientError
@@ -40,6 +40,22 @@ def check_repository(root: Path, base_branch: str = "") -> str:
         hint = f"[forge] base_branch in config.toml; there is {', '.join(near)}" if near else ""
         raise ConfigError(f"the base branch {name!r} does not exist in {root}", hint=hint)
     return name
+
+
+class GitRepository:
+    """The Repository on disk."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is the top of the checkout."""
+        self._root = root
+
+    def tend(self) -> None:
+        """See `ports.Repository`: as `git maintenance` does after a person's commit, in the background.
+
+        What the person's settings say of it holds. Raises as `git.run`.
+        """
+        git_locks.discard_maintenance(git.common_directory(self._root))
+        git.run(self._root, "maintenance", "run", "--auto", "--quiet", maintains=True)
 
 
 def exclude(root: Path, patterns: Sequence[str]) -> tuple[str, ...]:

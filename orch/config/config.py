@@ -98,7 +98,8 @@ class Config:
         """
         agent = self.agent_settings(name)
         more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
-        return environment.allowed(self.environ, more) | dict(agent.env)
+        given = environment.allowed(self.environ, more) | dict(agent.env)
+        return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
         """What workers are given under a name that says that it is a secret: orch never repeats it."""
@@ -113,7 +114,7 @@ class Config:
 
         They run code that an agent wrote, so they get no more than a worker does.
         """
-        return environment.allowed(self.environ)
+        return environment.without_maintenance(environment.allowed(self.environ))
 
 
 def command_agent(command: str) -> AgentSettings:

@@ -77,6 +77,9 @@ INHERITED_FROM_GIT = frozenset(
 )
 
 
+NO_MAINTENANCE = ("gc.auto=0", "maintenance.auto=false")
+"""Settings by which a git command does not put the repository in order on the side."""
+
 _SECRET_NAME = re.compile("TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|KEY|JWT", re.IGNORECASE)
 SECRET_LENGTH = 8
 """Shorter values are words that stand in any text."""
@@ -113,6 +116,21 @@ def allowed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, s
         for name, value in environ.items()
         if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not is_forge_token(name)
     }
+
+
+def without_maintenance(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which git commands do not put the repository in order on the side.
+
+    A worker's would be ended with the worker, half-done, and leave a lock by which git never does it
+    again, and packs that nothing removes. orch has it done itself, where nothing ends it.
+    """
+    told = environ.get("GIT_CONFIG_COUNT", "")
+    first = int(told) if told.isascii() and told.isdecimal() else 0
+    settings: dict[str, str] = {}
+    for number, setting in enumerate(NO_MAINTENANCE, start=first):
+        key, _, value = setting.partition("=")
+        settings |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return {**environ, **settings, "GIT_CONFIG_COUNT": str(first + len(NO_MAINTENANCE))}
 
 
 def is_forge_token(name: str) -> bool:

@@ -20,6 +20,7 @@ from orch.core.actions import (
     SavePause,
     Start,
     Sweep,
+    Tend,
     Verify,
     WriteTasks,
 )
@@ -104,6 +105,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
             ports.requests.dismiss(request)
         case SavePause(reason):
             ports.requests.set_paused(reason)
+        case Tend():
+            ports.repository.tend()
         case _:
             raise AssertionError(action)
 

@@ -175,6 +175,11 @@ class Prune:
     """Seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tend:
+    """Have git put the repository's objects in order, if there is need."""
+
+
 Action = (
     WriteTasks
     | MakeRun
@@ -192,6 +197,7 @@ Action = (
     | SavePause
     | Poll
     | Prune
+    | Tend
 )
 
 

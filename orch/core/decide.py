@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from orch.core.actions import Dismiss, Poll, Prune, Remove, Result, SavePause, WriteTasks
+from orch.core.actions import Dismiss, Poll, Prune, Remove, Result, SavePause, Tend, WriteTasks
 from orch.core.draft import Draft
 from orch.core.model import (
     BEFORE_LAUNCH,
@@ -55,7 +55,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     admit.start_tasks(draft)
     health.remove_trees(draft)
     _poll_forge(draft)
-    _prune_runs(draft)
+    _tidy_up(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     if seen.unseen or seen.document is None:
         draft.wake(seen.now + UNSEEN_SECONDS)
@@ -125,7 +125,7 @@ def _take_result(draft: Draft, result: Result) -> None:
                 draft.note("error", failure.message)
             else:
                 edits.take_pulls(draft, cast("tuple[PullRequest, ...]", result.value))
-        case Prune():
+        case Prune() | Tend():
             if failure is not None:
                 draft.note("error", failure.message)
         case SavePause(reason):
@@ -152,12 +152,13 @@ def _tell_unseen(draft: Draft) -> None:
         draft.change(unseen=frozenset(unseen))
 
 
-def _prune_runs(draft: Draft) -> None:
+def _tidy_up(draft: Draft) -> None:
     """Once a day, and at the start."""
     today = draft.today
     if today != draft.state.pruned and not draft.state.draining:
         draft.change(pruned=today)
         draft.act(Prune(draft.policy.keep_days, draft.now))
+        draft.act(Tend())
 
 
 def _poll_forge(draft: Draft) -> None:

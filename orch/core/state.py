@@ -143,7 +143,7 @@ class State(Evolving):
     today: str = ""
     """The local date of the last look at Completed Today, YYYY-MM-DD."""
     pruned: str = ""
-    """The local date on which old run directories were last removed, YYYY-MM-DD."""
+    """The local date on which old run directories were last removed and git was tended, YYYY-MM-DD."""
     unseen: frozenset[str] = frozenset()
     """What could not be looked at the last time."""
     alike: tuple[QuickFailure, ...] = ()

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,9 +10,12 @@ import pytest
 
 from orch.adapters import git, git_locks
 from orch.adapters.forge.local import LocalForge
+from orch.adapters.repository import GitRepository
+from orch.config.environment import without_maintenance
 from orch.errors import PermanentError, ShortageError, TransientError
 from orch.ports import PullDraft
 from tests.adapters.places import BRANCH, HEAD, NEXT, RUN, Place
+from tests.adapters.repositories import ENVIRONMENT
 
 SAVED = "refs/orch/saved/t-1/1"
 TRACKING = f"refs/remotes/origin/{BRANCH}"
@@ -120,6 +123,48 @@ def test_what_is_left_of_orchs_own_is_removed_at_the_start(place: Place) -> None
         assert [path for path in (*ours, held_one, other) if path.exists()] == [held_one, other]
     git_locks.discard_left(common)
     assert [path for path in (held_one, other) if path.exists()] == [other]
+
+
+# --- git maintenance ---------------------------------------------------------------------------------
+
+
+def pack_often(place: Place) -> Callable[[], int]:
+    """Have git find that there is something to do, and not do it in the background; counts the packs."""
+    sample = place.sample
+    for number in range(3):
+        sample.commit(f"file-{number}", "text")
+        sample.git("repack", "-q")
+    for setting in ("gc.autoPackLimit=1", "gc.autoDetach=false", "maintenance.autoDetach=false"):
+        sample.git("config", *setting.split("="))
+    return lambda: len(list((sample.root / ".git" / "objects" / "pack").glob("*.pack")))
+
+
+def test_the_repository_is_put_in_order_although_a_maintenance_was_killed(place: Place) -> None:
+    count = pack_often(place)
+    assert count() >= 3
+    lock = leave(place, "objects/maintenance")
+    repository = GitRepository(place.sample.root)
+    with held(lock):
+        repository.tend()
+        assert lock.exists()
+        assert count() >= 3
+    repository.tend()
+    assert not lock.exists()
+    assert count() == 1
+
+
+def test_neither_other_calls_nor_workers_put_it_in_order(place: Place) -> None:
+    count = pack_often(place)
+    packs = count()
+    git.run(place.sample.root, "maintenance", "run", "--auto", "--quiet")
+    env = without_maintenance(ENVIRONMENT)
+    for command in (("commit", "-q", "--allow-empty", "-m", "Work"), ("gc", "--auto")):
+        subprocess.run(["git", *command], cwd=place.sample.root, env=env, check=True)
+    assert count() == packs
+    subprocess.run(
+        ["git", "commit", "-q", "--allow-empty", "-m", "By hand"], cwd=place.sample.root, check=True
+    )
+    assert count() == 1
 
 
 # --- all others --------------------------------------------------------------------------------------

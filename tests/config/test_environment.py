@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orch.config import check_text, clean_environment, load
+from orch.config import check_text, clean_environment, environment, load
 from orch.config.environment import allowed, is_forge_token
+
+NO_MAINTENANCE = environment.without_maintenance({})
 
 TOKENS = [
     "GITHUB_TOKEN",
@@ -88,18 +90,34 @@ def test_a_worker_gets_the_allow_list_and_what_the_agent_adds(tmp_path: Path) ->
     }
     config = load(tmp_path, own)
     inherited = {name: own[name] for name in ("PATH", "HOME", "LC_ALL", "XDG_RUNTIME_DIR")}
-    assert config.worker_environment("claude") == inherited | {
+    assert config.worker_environment("claude") == inherited | NO_MAINTENANCE | {
         "LANG": "C",
         "DEPTH": "3",
         "ANTHROPIC_API_KEY": "sesame",
     }
-    assert config.hook_environment() == inherited | {"LANG": "de_DE.UTF-8"}
+    assert config.hook_environment() == inherited | NO_MAINTENANCE | {"LANG": "de_DE.UTF-8"}
 
 
 def test_each_call_gives_a_dictionary_of_its_own(tmp_path: Path) -> None:
     config = load(tmp_path, {"PATH": "/bin"})
     config.worker_environment("claude")["PATH"] = "changed"
-    assert config.worker_environment("claude") == {"PATH": "/bin"}
+    assert config.worker_environment("claude")["PATH"] == "/bin"
+
+
+@pytest.mark.parametrize(("count", "first"), [("2", 2), ("", 0), ("many", 0), (None, 0)])
+def test_settings_of_git_that_were_given_stay(count: str | None, first: int) -> None:
+    given = {} if count is None else {"GIT_CONFIG_COUNT": count}
+    if first:
+        given |= {"GIT_CONFIG_KEY_0": "a.b", "GIT_CONFIG_VALUE_0": "c", "GIT_CONFIG_KEY_1": "d.e"}
+    settings = environment.without_maintenance(given)
+    assert settings == {
+        **given,
+        "GIT_CONFIG_COUNT": str(first + 2),
+        f"GIT_CONFIG_KEY_{first}": "gc.auto",
+        f"GIT_CONFIG_VALUE_{first}": "0",
+        f"GIT_CONFIG_KEY_{first + 1}": "maintenance.auto",
+        f"GIT_CONFIG_VALUE_{first + 1}": "false",
+    }
 
 
 @pytest.mark.parametrize("name", ["ORCH_TASK_ID", "orch_mine", "1st", "a-b", "", "A=B"])

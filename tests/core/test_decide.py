@@ -23,6 +23,7 @@ from orch.core.actions import (
     SetMark,
     Start,
     Sweep,
+    Tend,
     Verify,
     WriteTasks,
 )
@@ -41,6 +42,7 @@ from orch.core.model import (
     Policy,
     Process,
     PullRequest,
+    Request,
     Resources,
     RetryRequest,
     RunKey,
@@ -972,9 +974,30 @@ def test_a_retry_that_cannot_start_keeps_nobody_from_being_idle() -> None:
     world.requests = [RetryRequest("t-1")]
     world.tick()
     assert not is_idle(world.state)
-    world.requests = [RetryRequest("t-9")]
+
+
+@pytest.mark.parametrize("request_", [RetryRequest("t-9"), StopRequest("t-9", "x")])
+def test_a_request_that_is_about_to_be_dismissed_is_waited_for(request_: Request) -> None:
+    world = World()
+    world.requests = [request_]
     world.tick()
-    assert not is_idle(world.state), "it is about to be dismissed"
+    assert not is_idle(world.state)
+    world.requests = []
+    world.tick()
+    assert is_idle(world.state)
+
+
+def test_a_retry_stays_until_the_run_directory_of_its_attempt_is_there() -> None:
+    world = World()
+    world.add("t-1")
+    world.requests = [RetryRequest("t-1", fresh=True)]
+    results = world.tick()
+    assert kinds(world.done) == [MakeRun]
+    assert world.requests, "killed now, nobody else knows that it was to be fresh"
+    world.tick()
+    assert world.requests
+    world.tick(tuple(results))
+    assert world.requests == []
 
 
 def test_what_cannot_be_looked_at_is_said_once() -> None:
@@ -1469,15 +1492,15 @@ def test_what_was_completed_before_today_is_moved_away() -> None:
     assert WriteTasks((Archive("t-1"),)) in decide(decision.state, tomorrow, Policy()).actions
 
 
-def test_old_runs_are_pruned_at_the_start_and_once_a_day() -> None:
+def test_old_runs_are_pruned_and_git_is_tended_at_the_start_and_once_a_day() -> None:
     world = World(state=State())
     world.policy = world.policy.evolve(keep_days=3.0)
-    assert world.settle() == [Prune(3.0, world.now)]
+    assert world.settle() == [Prune(3.0, world.now), Tend()]
     assert world.wait(60) == []
-    assert world.wait(86_400) == [Prune(3.0, world.now)]
-    world.faults = lambda action: Failure("read-only") if isinstance(action, Prune) else None
+    assert world.wait(86_400) == [Prune(3.0, world.now), Tend()]
+    world.faults = lambda action: Failure(f"no {type(action).__name__}")
     world.wait(86_400)
-    assert world.state.metrics.history[-1].message == "read-only"
+    assert [event.message for event in world.state.metrics.history] == ["no Prune", "no Tend"]
 
 
 def test_local_time_is_what_tasks_md_shows() -> None:

@@ -11,6 +11,7 @@ from tests.fakes.forge import FakeForge
 from tests.fakes.machine import FakeMachine
 from tests.fakes.metrics import FakeMetricsStore
 from tests.fakes.prompts import FakePrompts
+from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
 from tests.fakes.runs import FakeRunStore
 from tests.fakes.tasks import MemoryTaskStore
@@ -44,6 +45,7 @@ class FakeWorld:
         self.executor = FakeExecutor(self.runs.processes, wake=wake)
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
+        self.repository = FakeRepository()
         self.forge = FakeForge(head=self._head, now=self.clock.now)
         self.prompts = FakePrompts()
         self.ports = Ports(
@@ -56,6 +58,7 @@ class FakeWorld:
             executor=self.executor,
             agents=self.agents,
             worktrees=self.worktrees,
+            repository=self.repository,
             forge=self.forge,
             prompts=self.prompts,
             trees=root / "trees",
