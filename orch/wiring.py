@@ -22,6 +22,7 @@ from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
+from orch.adapters.store.costs import CostFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
@@ -73,6 +74,11 @@ class Project:
     def runs(self) -> RunDirectories:
         """The run directories."""
         return RunDirectories(self.config.project.runs, warn=self.warn)
+
+    @cached_property
+    def costs(self) -> CostFile:
+        """What the runs have cost."""
+        return CostFile(self.config.project.costs_file)
 
     @cached_property
     def requests(self) -> RequestFiles:
@@ -324,6 +330,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         runs=project.runs,
         requests=project.requests,
         metrics=MetricsFile(path.metrics_file, warn=project.warn),
+        costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
         worktrees=GitWorktrees(

@@ -6,6 +6,7 @@ from pathlib import Path
 from orch.ports import Ports
 from tests.fakes.agent import FakeAgent
 from tests.fakes.clock import FakeClock
+from tests.fakes.costs import FakeCostStore
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
 from tests.fakes.machine import FakeMachine
@@ -42,6 +43,7 @@ class FakeWorld:
         self.runs = FakeRunStore(root / "runs")
         self.requests = FakeRequestStore()
         self.metrics = FakeMetricsStore()
+        self.costs = FakeCostStore()
         self.executor = FakeExecutor(self.runs.processes, wake=wake)
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
@@ -55,6 +57,7 @@ class FakeWorld:
             runs=self.runs,
             requests=self.requests,
             metrics=self.metrics,
+            costs=self.costs,
             executor=self.executor,
             agents=self.agents,
             worktrees=self.worktrees,
