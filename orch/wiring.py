@@ -11,8 +11,10 @@ from pathlib import Path
 from orch import config
 from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
+from orch.adapters.agents.claude import ClaudeAgent
+from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
-from orch.adapters.agents.unavailable import UnavailableAgent
+from orch.adapters.agents.gemini import GeminiAgent
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
@@ -29,7 +31,7 @@ from orch.adapters.store.task_file import TaskFile
 from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
-from orch.config import Config
+from orch.config import AgentKind, AgentSettings, Config
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
@@ -357,20 +359,27 @@ def _make_hooks(settings: Config) -> Hooks:
 
 
 def _make_agents(settings: Config) -> dict[str, Agent]:
-    agents: dict[str, Agent] = {}
-    for name, agent in settings.agents.items():
-        if problem := settings.agent_problem(name):
-            agents[name] = UnavailableAgent(name, problem)
-            continue
-        agents[name] = CommandAgent(
-            name,
-            agent.command,
-            settings.worker_environment(name),
-            root=settings.project.root,
-            extra_args=agent.extra_args,
-            model=agent.model,
-        )
-    return agents
+    return {name: _make_agent(settings, name, agent) for name, agent in settings.agents.items()}
+
+
+def _make_agent(settings: Config, name: str, agent: AgentSettings) -> Agent:
+    environment, root = settings.worker_environment(name), settings.project.root
+    match agent.kind:
+        case AgentKind.CLAUDE:
+            return ClaudeAgent(name, agent, environment, root=root)
+        case AgentKind.CODEX:
+            return CodexAgent(name, agent, environment, root=root)
+        case AgentKind.GEMINI:
+            return GeminiAgent(name, agent, environment, root=root)
+        case AgentKind.COMMAND:
+            return CommandAgent(
+                name,
+                agent.command,
+                environment,
+                root=root,
+                extra_args=agent.extra_args,
+                model=agent.model,
+            )
 
 
 def _make_executor(project: Project) -> LocalExecutor:
@@ -389,6 +398,7 @@ def _limits(settings: Config) -> WorkerLimits:
         stall_seconds=limits.stall_minutes * 60,
         memory_mb=round(limits.memory_mb),
         max_log_mb=max(1, round(limits.max_log_mb)),
+        linger_seconds=limits.linger_seconds,
         grace_seconds=limits.grace_seconds,
     )
 

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from orch.config import environment
 from orch.config.project import Project
 from orch.config.settings import (
-    AVAILABLE_AGENTS,
     AgentChoice,
     AgentKind,
     AgentSettings,
@@ -103,18 +102,14 @@ class Config:
             )
         return self.agents[name]
 
-    def agent_problem(self, name: str) -> str:
-        """Why this version of orch cannot use a configured agent and what to do, or ''."""
-        kind = self.agent_settings(name).kind
-        return "" if kind in AVAILABLE_AGENTS else unavailable(name, kind)
-
     def worker_environment(self, name: str) -> dict[str, str]:
-        """The environment of an agent's workers: the allow-list, `env_pass`, then `env`.
+        """The environment of an agent's workers: the allow-list, what its kind needs, `env_pass`, `env`.
 
         No token of a forge is ever in it. Raises ConfigError where there is no such agent.
         """
         agent = self.agent_settings(name)
-        given = environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+        more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
+        given = environment.allowed(self.environ, more) | dict(agent.env)
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
@@ -131,14 +126,6 @@ class Config:
         They run code that an agent wrote, so they get no more than a worker does.
         """
         return environment.without_maintenance(environment.allowed(self.environ))
-
-
-def unavailable(name: str, kind: AgentKind) -> str:
-    """Says that this version has no adapter for a kind of agent, and the way out."""
-    return (
-        f"the agent {name!r} is of kind {kind}, which is not available yet; "
-        f'use kind = "command" with a command of your own, or set {environment.AGENT_COMMAND}'
-    )
 
 
 def command_agent(command: str) -> AgentSettings:

@@ -67,8 +67,14 @@ class AgentKind(StrEnum):
 
 
 AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL})
-AVAILABLE_AGENTS = frozenset({AgentKind.COMMAND})
 """The kinds that this version has an adapter for. The others are known, and refused by name."""
+
+PERMISSION_MODES: Mapping[AgentKind, tuple[str, ...]] = {
+    AgentKind.CLAUDE: ("default", "acceptEdits", "bypassPermissions", "plan", "dontAsk", "auto"),
+    AgentKind.CODEX: ("read-only", "workspace-write", "danger-full-access"),
+    AgentKind.GEMINI: ("default", "auto_edit", "yolo", "plan"),
+}
+"""What each kind of agent calls the things that it may do without asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +135,11 @@ class AgentSettings(Settings):
     """[agents.NAME]: one agent."""
 
     kind: AgentKind = AgentKind.COMMAND
-    """command: any program that reads a prompt on stdin. claude, codex and gemini come later. Where it
-    is left out and NAME is the name of a kind, it is that one."""
+    """claude, codex or gemini: that program, its stream read. command: any program that reads a prompt on
+    stdin. Where it is left out and NAME is the name of a kind, it is that one."""
     command: tuple[str, ...] = ()
-    """The program and its arguments, one string each; no shell is involved."""
+    """The program and its arguments, one string each; no shell is involved. Of the other kinds, where the
+    program is, if it is not simply called as its kind."""
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Environment variables to set for this agent's workers."""
     env_pass: tuple[str, ...] = ()
@@ -141,15 +148,37 @@ class AgentSettings(Settings):
     extra_args: tuple[str, ...] = ()
     """More arguments, after those of the command."""
     model: str = ""
-    """The model to ask for. Empty: the agent's own default."""
+    """The model to ask for. Empty: the agent's own default. `{model:NAME}` on a task's line overrides it."""
     fallback: str = ""
     """Who takes over while a usage limit keeps this agent from working: the NAME of another agent, or
     model:NAME for another model of the same one. Empty: nobody, its tasks wait."""
+    permission_mode: str = ""
+    """What claude, codex or gemini may do without asking; in the agent's own words. Empty: everything, as
+    nobody is there to answer."""
+    trust_hooks: bool = False
+    """Let claude run the hooks, key helpers and MCP servers that the repository's and your own settings of
+    claude name. Workers write in the repository, so what one wrote would be run for the next."""
+    mcp_config: str = ""
+    """A file of MCP servers for claude, relative to the project. Without `trust_hooks` it has no others."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
         if self.kind is AgentKind.COMMAND and not self.command:
             yield ("command",), 'is missing; for example command = ["my-agent", "--yes"]'
+        modes = PERMISSION_MODES.get(self.kind, ())
+        if self.permission_mode and self.permission_mode not in modes:
+            known = (
+                f"is one of: {', '.join(modes)}"
+                if modes
+                else f"means nothing to an agent of kind {self.kind}"
+            )
+            yield ("permission_mode",), known
+        if self.kind is not AgentKind.CLAUDE and self.trust_hooks:
+            yield ("trust_hooks",), "is for agents of kind claude only"
+        if self.kind is not AgentKind.CLAUDE and self.mcp_config:
+            yield ("mcp_config",), "is for agents of kind claude only"
+        if "\0" in self.mcp_config:
+            yield ("mcp_config",), "contains a NUL character"
         if self.command and not self.command[0].strip():
             yield ("command",), "starts with an empty string, not with a program"
         for key, words in (("command", self.command), ("extra_args", self.extra_args)):
@@ -176,6 +205,8 @@ class LimitSettings(Settings):
     stall_minutes: Annotated[float, Meta(ge=0, le=WEEK_MINUTES)] = 10.0
     """A worker without output and without CPU time for this long is ended; warned of after half of it.
     A connection counts as work for twice as long. 0: never."""
+    linger_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
+    """A worker that has told its result and is silent, but still there, is ended after this. 0: never."""
     stop_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
     """How long an agent may take to stop by itself after `orch stop`, before SIGTERM."""
     grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
