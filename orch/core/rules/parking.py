@@ -106,15 +106,19 @@ def learn(draft: Draft, run: Run, outcome: Outcome) -> None:
         _release(draft, parking)
 
 
+def wanted(draft: Draft, task: Task) -> Choice:
+    """Who is to work on a task, parked or not."""
+    return Choice(task.agent or draft.policy.default_agent, task.model)
+
+
 def choose(draft: Draft, task: Task, *, asked: bool) -> Choice | None:
     """Who works on a task now; None where nobody can before the next look, for which it asks.
 
     With `asked` a person wants it now: then it is this task that tries whether the limit is over.
     """
-    agent = task.agent or draft.policy.default_agent
-    choice = Choice(agent, task.model)
+    choice = wanted(draft, task)
     passed: list[Parking] = []
-    visited = {agent}
+    visited = {choice.agent}
     while True:
         parking = draft.state.parked.get(choice.lane or choice.agent)
         if parking is None or _may_start(draft, parking, task.id, asked=asked):
