@@ -82,7 +82,15 @@ def recover(runs: Iterable[Run], now: float) -> dict[str, Parking]:
         known = found.get(outcome.lane or outcome.agent) if outcome else None
         if outcome and known and _is_answered(outcome) and outcome.claimed_at > known.since:
             del found[known.lane]
-    return {lane: parking for lane, parking in found.items() if not _is_over(parking, now)}
+    believed = {lane: _believe(parking, now) for lane, parking in found.items()}
+    return {lane: parking for lane, parking in believed.items() if not _is_over(parking, now)}
+
+
+def shift(parking: Parking, back: float) -> Parking:
+    """A parking after the clock was set back by so many seconds."""
+    # When a limit ends was said by somebody else's clock; when it is tried again, by ours.
+    until = parking.until - back if parking.tries else parking.until
+    return parking.evolve(since=parking.since - back, until=until)
 
 
 def unpark(draft: Draft) -> None:
@@ -215,6 +223,12 @@ def _is_answered(outcome: Outcome) -> bool:
     if outcome.kind is OutcomeKind.LIMITED:
         return False
     return outcome.kind is OutcomeKind.COMPLETED or outcome.tokens > 0
+
+
+def _believe(parking: Parking, now: float) -> Parking:
+    """A parking as it was written down, by a clock that may have been ahead."""
+    longest = PROBE_MAX_SECONDS if parking.tries else LONGEST_SECONDS
+    return parking.evolve(since=min(parking.since, now), until=min(parking.until, now + longest))
 
 
 def _is_over(parking: Parking, now: float) -> bool:
