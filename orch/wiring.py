@@ -338,7 +338,11 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         ),
         repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
-        prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
+        prompts=TemplatePrompts(
+            settings.prompt_template,
+            settings.continue_template,
+            verify_command=settings.verify.command,
+        ),
         trees=path.trees,
     )
 

@@ -12,6 +12,7 @@ from orch.config.settings import (
     AgentChoice,
     AgentKind,
     AgentSettings,
+    BudgetSettings,
     CoordinatorSettings,
     ForgeKind,
     ForgeSettings,
@@ -37,6 +38,7 @@ class Config:
     """By name: the configured agents, and the default one even where no table describes it."""
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
+    budget: BudgetSettings = BudgetSettings()
     verify: VerifySettings = VerifySettings()
     worktree: WorktreeSettings = WorktreeSettings()
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -57,6 +59,13 @@ class Config:
         """
         prompt = self.project.prompt
         return prompt if self.agent.prompt != AgentChoice().prompt or prompt.exists() else None
+
+    @property
+    def continue_template(self) -> Path | None:
+        """The same for an attempt that goes on with a conversation."""
+        prompt = self.project.continue_prompt
+        named = self.agent.continue_prompt != AgentChoice().continue_prompt
+        return prompt if named or prompt.exists() else None
 
     def policy(self) -> Policy:
         """The settings that decisions depend on, in seconds."""
@@ -80,6 +89,8 @@ class Config:
             max_load=self.limits.max_load,
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
+            budget=self.budget.budget(),
+            fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
         )
 
     def agent_settings(self, name: str) -> AgentSettings:

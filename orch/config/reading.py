@@ -115,9 +115,13 @@ def _interpret(
     default = tables["agent"].default
     agents, more = _agents(document.get(AGENTS, {}), default, environ.get(environment.AGENT_COMMAND, ""))
     problems += more
+    problems += _fallbacks(agents)
     trees, more = _trees(root, tables["worktree"])
     problems += more
-    project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
+    agent = tables["agent"]
+    project = Project(
+        root=root, trees=trees, prompt=root / agent.prompt, continue_prompt=root / agent.continue_prompt
+    )
     config = Config(project=project, agents=MappingProxyType(agents), environ=environ, **tables)
     return config, (syntax,) if syntax else tell(problems, name=name, text=text)
 
@@ -148,6 +152,19 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
             message = f"there is no table [agents.{default}]{meant(default, value)}"
             problems.append(Problem(("agent", "default"), message))
     return agents, problems
+
+
+def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
+    """Agents that should be taken over by one that is not there, or by themselves."""
+    problems = []
+    for name, agent in agents.items():
+        key = (AGENTS, name, "fallback")
+        if agent.fallback == name:
+            problems.append(Problem(key, "is the agent itself; model:NAME is another model of it"))
+        elif AGENT_NAME.fullmatch(agent.fallback) and agent.fallback not in agents:
+            message = f"there is no table [agents.{agent.fallback}]{meant(agent.fallback, agents)}"
+            problems.append(Problem(key, message))
+    return problems
 
 
 def _kind(name: str) -> AgentKind:

@@ -13,7 +13,8 @@ from msgspec import Meta
 from orch.config import environment
 from orch.config.places import KeyPath
 from orch.config.project import DIRECTORY_NAME
-from orch.core.model import Drain
+from orch.core.costs import Allowance, Budget
+from orch.core.model import MODEL, Drain
 
 Complaint = tuple[KeyPath, str]
 """A key of a table, and what is wrong with its value."""
@@ -25,6 +26,7 @@ TERABYTE_MB = 1024 * 1024
 
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 """An agent's name is written in tasks.md (`{agent:NAME}`), so it is one plain word."""
+
 
 # The rules of git-check-ref-format(1), as far as they matter for a branch that a person names; a
 # leading dash would be read as an option.
@@ -118,11 +120,14 @@ class AgentChoice(Settings):
     """The NAME of an [agents.NAME] table; `{agent:NAME}` on a task's line overrides it."""
     prompt: str = "worker_template.md"
     """The project's own prompt template. Where the file is missing, orch's own is used."""
+    continue_prompt: str = "continue_template.md"
+    """The same for an attempt that goes on with the conversation of the one before."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
-        if not self.prompt or "\0" in self.prompt:
-            yield ("prompt",), "must be the path of a file"
+        for key, path in (("prompt", self.prompt), ("continue_prompt", self.continue_prompt)):
+            if not path or "\0" in path:
+                yield (key,), "must be the path of a file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,9 @@ class AgentSettings(Settings):
     """More arguments, after those of the command."""
     model: str = ""
     """The model to ask for. Empty: the agent's own default. `{model:NAME}` on a task's line overrides it."""
+    fallback: str = ""
+    """Who takes over while a usage limit keeps this agent from working: the NAME of another agent, or
+    model:NAME for another model of the same one. Empty: nobody, its tasks wait."""
     permission_mode: str = ""
     """What claude, codex or gemini may do without asking; in the agent's own words. Empty: everything, as
     nobody is there to answer."""
@@ -184,6 +192,8 @@ class AgentSettings(Settings):
         for name in self.env_pass:
             if reason := environment.refusal(name):
                 yield ("env_pass",), f"{name!r} {reason}"
+        if self.fallback and AGENT_NAME.fullmatch(self.fallback) is None and not _is_model(self.fallback):
+            yield ("fallback",), "must be the name of an agent, or model:NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +244,27 @@ class RetrySettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings(Settings):
+    """[budget]: what may be spent, as far as the agents tell what they cost. 0: no limit."""
+
+    per_task_usd: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """US dollars for one task, all its attempts together; `{budget:2.50}` on its line counts more."""
+    per_day_usd: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """US dollars for all tasks together in one day of local time."""
+    per_task_tokens: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """Tokens for one task, those that were read from a cache included."""
+    per_day_tokens: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """Tokens for all tasks together in one day of local time."""
+
+    def budget(self) -> Budget:
+        """The same as the rules take it."""
+        return Budget(
+            task=Allowance(self.per_task_usd or None, self.per_task_tokens or None),
+            day=Allowance(self.per_day_usd or None, self.per_day_tokens or None),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings(Settings):
     """[verify]: the project's own proof that the work is good."""
 
@@ -278,6 +309,10 @@ class WorktreeSettings(Settings):
                     yield (key,), f"{entry!r} {reason}"
         for entry in sorted(set(self.copy) & set(self.link)):
             yield ("link",), f"{entry!r} is under copy too"
+
+
+def _is_model(fallback: str) -> bool:
+    return fallback.startswith(MODEL) and fallback.removeprefix(MODEL).split() == [fallback[len(MODEL) :]]
 
 
 def _misplaced(entry: str) -> str:

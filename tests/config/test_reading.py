@@ -21,6 +21,7 @@ from orch.config import (
     load,
 )
 from orch.config.tables import TABLES
+from orch.core.costs import Allowance, Budget
 from orch.core.model import Drain, Policy
 from orch.errors import ConfigError
 
@@ -76,6 +77,10 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         env_pass = ["MY_API_KEY"]
         extra_args = ["--fast"]
         model = "small"
+        fallback = "model:smaller"
+        [budget]
+        per_task_usd = 2.5
+        per_day_tokens = 1_000_000
         [limits]
         stop_seconds = 0
         min_free_disk_mb = 1024
@@ -103,6 +108,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
             env_pass=("MY_API_KEY",),
             extra_args=("--fast",),
             model="small",
+            fallback="model:smaller",
         )
     }
     assert config.project.prompt == tmp_path.resolve() / "prompts" / "worker.md"
@@ -128,6 +134,8 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         min_free_memory_mb=256,
         min_free_disk_mb=1024,
         keep_failed_seconds=0,
+        budget=Budget(task=Allowance(usd=2.5), day=Allowance(tokens=1_000_000)),
+        fallbacks={"mine": "model:smaller"},
     )
 
 
@@ -319,6 +327,22 @@ BROKEN = [
     (
         '[agents.mine]\nkind = "command"',
         'config.toml:1: [agents.mine] command: is missing; for example command = ["my-agent", "--yes"]',
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "mien"',
+        "config.toml:3: [agents.mine] fallback: there is no table [agents.mien] (did you mean mine?)",
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "mine"',
+        "config.toml:3: [agents.mine] fallback: is the agent itself; model:NAME is another model of it",
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "model: a b"',
+        "config.toml:3: [agents.mine] fallback: must be the name of an agent, or model:NAME",
+    ),
+    (
+        "[budget]\nper_day_usd = -1",
+        "config.toml:2: [budget] per_day_usd: must be a number from 0 to 1000000, not -1",
     ),
     (
         '[agents.mine]\ncommand = [" "]',

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orch.core import names
 from orch.core.draft import Draft
-from orch.core.model import Activity, Claim, Outcome, OutcomeKind, Parking, Run, Task, Verdict
+from orch.core.model import MODEL, Activity, Claim, Outcome, OutcomeKind, Parking, Run, Task, Verdict
 from orch.core.rules import retry
 
 PROBE_SECONDS = 60.0
@@ -22,8 +22,6 @@ SPREAD_SHARE = 0.1
 """Over this share of the wait the workers come back, one after the other..."""
 SPREAD_SECONDS = 60.0
 """...but not over more than this."""
-MODEL = "model:"
-"""What a fallback begins with that is another model of the same agent."""
 LIMIT = "limit: "
 """What the notices about parked agents are kept under."""
 
