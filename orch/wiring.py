@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from orch import config
@@ -40,7 +40,7 @@ from orch.core.decide import decide
 from orch.core.metrics import assess
 from orch.core.model import Status
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError
+from orch.errors import ConfigError, OrchError, PermanentError
 from orch.ports import Agent, Executor, Finding, Ports
 
 log = logging.getLogger(__name__)
@@ -231,28 +231,31 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
     thing that was (with `dry_run`: would be) removed, saved or left.
     """
     lines = []
-    ports = project.ports
-    latest = ports.runs.load()
-    for task, path in sorted(ports.worktrees.list().items()):
-        run = latest.get(task)
-        if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
-            lines.append(f"kept {path}: {task} is not over")
-        elif dry_run:
-            lines.append(f"would remove {path}")
+    redaction.remember(project.config.secrets())
+    worktrees = _make_worktrees(project, base_branch(project))
+    for task, path in sorted(worktrees.list().items()):
+        try:
+            if dry_run:
+                _check_over(project, task)
+                lines.append(f"would remove {path}")
+                continue
+            # A coordinator may take the task up again at any time: what counts is how it is then.
+            saved = worktrees.remove(task, check=partial(_check_over, project, task))
+        except OrchError as error:
+            lines.append(f"kept {path}: {error}")
         else:
-            lines.append(_remove(ports, task, path))
-    days, now = project.config.coordinator.keep_days, ports.clock.now()
+            lines.append(f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else ""))
+    days, now = project.config.coordinator.keep_days, SystemClock().now()
     removed = "would remove" if dry_run else "removed"
     pruned = project.runs.prune(days, now, dry_run=dry_run)
     return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
 
-def _remove(ports: Ports, task: str, path: Path) -> str:
-    try:
-        saved = ports.worktrees.remove(task)
-    except OrchError as error:
-        return f"kept {path}: {error}"
-    return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
+def _check_over(project: Project, task: str) -> None:
+    """Raise PermanentError while somebody works on a task, or will again by himself."""
+    run = project.runs.load({task}).get(task)
+    if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
+        raise PermanentError(f"{task} is not over")
 
 
 def saved_work(project: Project, task: str = "") -> tuple[Sequence[SavedWork], Sequence[Orphan]]:
@@ -333,9 +336,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=GitWorktrees(
-            project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
-        ),
+        worktrees=_make_worktrees(project, base),
         repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
         prompts=TemplatePrompts(
@@ -344,6 +345,18 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
             verify_command=settings.verify.command,
         ),
         trees=path.trees,
+    )
+
+
+def _make_worktrees(project: Project, base: str) -> GitWorktrees:
+    path = project.config.project
+    return GitWorktrees(
+        project.root,
+        path.trees,
+        path.runs,
+        base=base,
+        hooks=_make_hooks(project.config),
+        warn=project.warn,
     )
 
 

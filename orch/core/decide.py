@@ -19,6 +19,7 @@ from orch.core.model import (
 from orch.core.rules import (
     admit,
     budgets,
+    clock,
     control,
     edits,
     halting,
@@ -48,6 +49,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
+    clock.follow_clock(draft)
     # One that could not be read is as it was.
     known = {name: activity for name, activity in state.activities.items() if name in state.live}
     draft.change(resources=seen.resources, activities={**known, **seen.activities})

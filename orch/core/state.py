@@ -125,6 +125,8 @@ class State(Evolving):
     """What the coordinator knows. Rebuilt at every start from what lies on disk."""
 
     document: Document | None = None
+    looked_at: float = 0.0
+    """When it was last looked, seconds since the epoch; 0 before the first look."""
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The latest run of each task that something still follows from: those that are live, wait for the
     next attempt, or whose end is not yet in tasks.md. All others lie on disk only: the cost of a turn

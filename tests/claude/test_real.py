@@ -195,7 +195,7 @@ def test_a_login_that_does_not_work_pauses_the_fleet(world: World) -> None:
     project.wait_for(lambda: project.status()["paused"], "the pause")
     project.end(running)
     status = project.status()
-    assert "Invalid API key" in status["paused"]
+    assert "Invalid API key" in status["paused_reason"]
     assert set(project.statuses().values()) == {"pending"}
     assert world.file("t-1", 1, "outcome.json")["spent"] == 0
     world.api.script = commits_once
