@@ -36,6 +36,7 @@ from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import AgentKind, AgentSettings, Config
+from orch.coordinator import rehearsal
 from orch.coordinator.act import make_brief
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
@@ -277,6 +278,14 @@ def build(
         on_snapshot=on_snapshot,
         refresh=refresh,
     )
+
+
+def rehearse(project: Project) -> Sequence[str]:
+    """A line for each write to the forge that a coordinator would make now. Changes nothing.
+
+    Raises ConfigError as `build`, TransientError where the forge cannot be looked at.
+    """
+    return rehearsal.rehearse(project.ports, project.config.policy())
 
 
 def base_branch(project: Project) -> str:
