@@ -178,4 +178,17 @@ def _inspect(ports: Ports, action: Inspect) -> tuple[Evidence, PullRequest | Non
     if agent is not None and run.exit is not None:
         verdict = agent.verdict(ports.runs.directory(run.key), run.exit)
         evidence = evidence.evolve(verdict=verdict)
+    if run.stopping is not None:
+        # It ends as it was asked to, whatever is there: the forge may hang, and a person waits.
+        return evidence, _known_pull(run)
     return evidence, ports.forge.find(run.claim.branch)
+
+
+def _known_pull(run: Run) -> PullRequest | None:
+    """The pull request that there was before an attempt, as far as its claim tells."""
+    claim = run.claim
+    return (
+        PullRequest(claim.pull, claim.follow.url if claim.follow else "", claim.branch)
+        if claim.pull
+        else None
+    )
