@@ -11,14 +11,17 @@ from orch.cli import (
     add,
     approve,
     control,
+    cost,
     demo,
     diff,
     finish,
     logs,
     project,
+    prompt,
     pulls,
     restore,
     run,
+    send,
     show,
     status,
 )
@@ -41,7 +44,11 @@ app = typer.Typer(
         "orch -C ~/src/shop status     another project, as in git",
     ),
 )
-for group in (run, status, add, control, approve, show, logs, diff, pulls, restore, project, finish, demo):
+_GROUPS = (
+    *(run, status, cost, add, control, approve, show, logs, send, prompt, diff),
+    *(pulls, restore, project, finish, demo),
+)
+for group in _GROUPS:
     app.add_typer(group.app)
 
 

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from orch.config import environment
 from orch.config.project import Project
 from orch.config.settings import (
-    AVAILABLE_AGENTS,
     AgentChoice,
     AgentKind,
     AgentSettings,
+    BudgetSettings,
     CoordinatorSettings,
     ForgeKind,
     ForgeSettings,
@@ -43,6 +43,7 @@ class Config:
     """By name: the configured agents, and the default one even where no table describes it."""
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
+    budget: BudgetSettings = BudgetSettings()
     verify: VerifySettings = VerifySettings()
     worktree: WorktreeSettings = WorktreeSettings()
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
@@ -63,6 +64,13 @@ class Config:
         """
         prompt = self.project.prompt
         return prompt if self.agent.prompt != AgentChoice().prompt or prompt.exists() else None
+
+    @property
+    def continue_template(self) -> Path | None:
+        """The same for an attempt that goes on with a conversation."""
+        prompt = self.project.continue_prompt
+        named = self.agent.continue_prompt != AgentChoice().continue_prompt
+        return prompt if named or prompt.exists() else None
 
     def policy(self) -> Policy:
         """The settings that decisions depend on, in seconds."""
@@ -87,6 +95,8 @@ class Config:
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
             forge=self.forge_policy(),
+            budget=self.budget.budget(),
+            fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
         )
 
     def forge_policy(self) -> ForgePolicy:
@@ -122,20 +132,14 @@ class Config:
             )
         return self.agents[name]
 
-    def agent_problem(self, name: str) -> str:
-        """Why this version of orch cannot use a configured agent and what to do, or ''."""
-        kind = self.agent_settings(name).kind
-        return "" if kind in AVAILABLE_AGENTS else unavailable(name, kind)
-
     def worker_environment(self, name: str) -> dict[str, str]:
-        """The environment of an agent's workers: the allow-list, `env_pass`, then `env`.
+        """The environment of an agent's workers: the allow-list, what its kind needs, `env_pass`, `env`.
 
         No token of a forge is ever in it. Raises ConfigError where there is no such agent.
         """
         agent = self.agent_settings(name)
-        given = environment.allowed(self.environ, agent.env_pass, token=self.forge.token_env) | dict(
-            agent.env
-        )
+        more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
+        given = environment.allowed(self.environ, more, token=self.forge.token_env) | dict(agent.env)
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
@@ -157,14 +161,6 @@ class Config:
 def _pattern(label: str) -> str:
     """The regular expression for a label in which `*` stands for any text."""
     return ".*".join(map(re.escape, label.split("*")))
-
-
-def unavailable(name: str, kind: AgentKind) -> str:
-    """Says that this version has no adapter for a kind of agent, and the way out."""
-    return (
-        f"the agent {name!r} is of kind {kind}, which is not available yet; "
-        f'use kind = "command" with a command of your own, or set {environment.AGENT_COMMAND}'
-    )
 
 
 def command_agent(command: str) -> AgentSettings:

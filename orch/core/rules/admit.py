@@ -101,7 +101,7 @@ def start_tasks(draft: Draft) -> None:
     room = limit - len(draft.live)
     if room <= 0 or not _may_launch(draft):
         return
-    wishes = _collect_wishes(draft)
+    wishes = collect_wishes(draft)
     room = _start_follow_ups(draft, room, wishes)
     if room <= 0:
         return
@@ -162,7 +162,7 @@ def _start_follow_ups(draft: Draft, room: int, wishes: Mapping[str, Wish]) -> in
     return room
 
 
-def _collect_wishes(draft: Draft) -> dict[str, Wish]:
+def collect_wishes(draft: Draft) -> dict[str, Wish]:
     """What people asked for, by task."""
     wishes: dict[str, Wish] = {}
     for request in draft.state.requests:
