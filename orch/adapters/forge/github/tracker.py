@@ -40,6 +40,8 @@ class GitHubTracker:
         self._issues = Issues(hub, label, trust, People(hub, now))
         self._pulls = Pulls(hub, now)
         self._lock = threading.Lock()
+        self._warned = ""
+        """What was last warned of: it may last for days."""
         self._comments: dict[int, int] = {}
         """By issue: the id of orch's comment."""
 
@@ -50,13 +52,14 @@ class GitHubTracker:
             pulls, other = _attempt(lambda: self._pulls.look(wanted.pulls))
         error = trouble or other
         if error is not None:
-            if issues is None and pulls is None:
-                raise (
-                    error
-                    if isinstance(error, TransientError)
-                    else TransientError(error.message, hint=error.hint)
-                )
-            self._warn(str(error))
+            # A half of which nothing is wanted has nothing to tell.
+            if issues is None and not (pulls and wanted.pulls):
+                if isinstance(error, TransientError):
+                    raise error
+                raise TransientError(error.message, hint=error.hint) from error
+            if str(error) != self._warned:
+                self._warn(str(error))
+        self._warned = str(error or "")
         return Sight(issues, pulls, self._usage())
 
     def comments(self, issue: int) -> Sequence[Comment]:
