@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,6 +31,8 @@ class Ask:
     """From 1, over all conversations."""
     at: float
     """Seconds of the monotonic clock."""
+    turn: int
+    """How often the conversation has asked before, whichever process."""
     body: Mapping[str, Any]
     headers: Mapping[str, str]
     """Names in lower case."""
@@ -52,14 +54,9 @@ class Ask:
         return json.dumps(self.messages)
 
     @property
-    def turns(self) -> int:
-        """How often the model has spoken before."""
-        return sum(message["role"] == "assistant" for message in self.messages)
-
-    @property
-    def last(self) -> str:
-        """The last message, as JSON."""
-        return json.dumps(self.messages[-1])
+    def session(self) -> str:
+        """The session id of the conversation."""
+        return str(json.loads(self.body["metadata"]["user_id"])["session_id"])
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,9 @@ class MessagesApi:
     def take(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> tuple[Ask, Reply]:
         """Note a request; gives it and the answer."""
         with self._lock:
-            ask = Ask(len(self.asks) + 1, time.monotonic(), body, headers)
+            ask = Ask(len(self.asks) + 1, time.monotonic(), 0, body, headers)
+            before = sum(other.session == ask.session for other in self.asks)
+            ask = replace(ask, turn=before)
             self.asks.append(ask)
         try:
             reply = self.script(ask)
@@ -154,9 +153,12 @@ class MessagesApi:
             reply = reply.then
         return ask, reply
 
-    def asked_about(self, text: str) -> list[Ask]:
-        """The requests whose conversation has this text in it."""
-        return [ask for ask in list(self.asks) if text in ask.text]
+    def sessions(self) -> dict[str, list[Ask]]:
+        """The requests of each conversation, in their order."""
+        found: dict[str, list[Ask]] = {}
+        for ask in list(self.asks):
+            found.setdefault(ask.session, []).append(ask)
+        return found
 
 
 @contextlib.contextmanager

@@ -18,9 +18,11 @@ LONGEST_LINE = 16 * 1024 * 1024
 class Lines:
     """One file, and how far it was read."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is read yet; the file need not be there."""
+    def __init__(self, path: Path, *, longest: int = LONGEST_LINE, piece: int = PIECE_BYTES) -> None:
+        """Nothing is read yet; the file need not be there. `longest` and `piece` are in bytes."""
         self._path = path
+        self._longest = longest
+        self._piece = piece
         self.restart()
 
     def restart(self) -> None:
@@ -71,7 +73,7 @@ class Lines:
                 self.restart()
                 self.replaced = was_read
                 self._inode = status.st_ino
-            while piece := os.pread(file, PIECE_BYTES, self._offset):
+            while piece := os.pread(file, self._piece, self._offset):
                 self._offset += len(piece)
                 yield from self._split(piece)
         except OSError:
@@ -96,7 +98,7 @@ class Lines:
                     yield line
         if not self._skipping:
             self._rest += lines[-1]
-            if len(self._rest) > LONGEST_LINE:
+            if len(self._rest) > self._longest:
                 self._rest = bytearray()
                 self._skipping = True
                 self.skipped += 1
