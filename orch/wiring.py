@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from orch import config
 from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
+from orch.adapters.agents import passages
 from orch.adapters.agents.claude import ClaudeAgent
 from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
@@ -36,12 +37,15 @@ from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
+from orch.core.costs import Expense
 from orch.core.decide import decide
+from orch.core.draft import Draft
 from orch.core.metrics import assess
-from orch.core.model import Status
+from orch.core.model import Activity, RetryRequest, RunKey, Status
+from orch.core.rules import admit, parking
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError, PermanentError
-from orch.ports import Agent, Executor, Finding, Ports
+from orch.ports import Agent, Executor, Finding, Ports, Transcript
 
 log = logging.getLogger(__name__)
 
@@ -144,6 +148,68 @@ def _ask_coordinator(project: Project, pid: int, began: float) -> dict[str, str]
         log_file = project.config.project.log_file
         told["silence"] = f"the coordinator has not written for {silent:.0f} s: see {log_file}"
     return told
+
+
+def next_prompt(project: Project, name: str, *, fresh: bool = False) -> str:
+    """What the next attempt at a task would be told if it began now, as with `orch retry`.
+
+    Raises ConfigError for a task that is not in tasks.md, and as `Prompts.render`.
+    """
+    policy = project.config.policy()
+    ports = _make_ports(project, _make_executor(project), project.config.forge.base_branch)
+    state = recover(ports, policy)
+    seen = observe(ports, state, ())
+    state = decide(state, seen, policy.evolve(max_concurrent_workers=0)).state
+    draft = Draft(state, seen, policy)
+    task = draft.task(name)
+    if task is None:
+        raise ConfigError(f"{name} is not in tasks.md", hint="only what is there has a next attempt")
+    wish = admit.collect_wishes(draft).get(name, admit.Wish())
+    if fresh:
+        wish = wish.evolve(retry=RetryRequest(name, fresh=True))
+    last = ports.runs.load([name]).get(name)
+    choice = parking.choose(draft, task, asked=True) or parking.wanted(draft, task)
+    return ports.prompts.render(task, admit.draft_run(draft, task, last, wish, choice))
+
+
+def find_transcript(project: Project, agent: str) -> Transcript | None:
+    """What reads the output of an agent for a person; None where it is plain text, or nobody knows."""
+    settings = project.config.agents.get(agent)
+    return _TRANSCRIPTS.get(settings.kind) if settings else None
+
+
+_TRANSCRIPTS: Mapping[AgentKind, Transcript] = {
+    AgentKind.CLAUDE: passages.read_claude,
+    AgentKind.CODEX: passages.read_codex,
+    AgentKind.GEMINI: passages.read_gemini,
+}
+
+
+def expenses(project: Project) -> Sequence[Expense]:
+    """What each run has cost, oldest first; the live ones, with what they have used so far, come last.
+
+    Raises TransientError where the file cannot be read.
+    """
+    snapshot = look(project)
+    live = [snapshot.runs[name] for name in sorted(snapshot.live)]
+    keys = {run.key for run in live}
+    over = [each for each in project.costs.expenses() if RunKey(each.task, each.attempt) not in keys]
+    for run in live:
+        activity = snapshot.activity.get(run.key.task, Activity())
+        over.append(
+            Expense(
+                task=run.key.task,
+                attempt=run.key.attempt,
+                claimed_at=run.claim.claimed_at,
+                ended_at=snapshot.at,
+                agent=run.claim.agent,
+                model=run.claim.model,
+                usd=activity.cost_usd,
+                tokens=activity.tokens,
+                turns=activity.turns,
+            )
+        )
+    return over
 
 
 def build(

@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 import orch
-from orch.cli import add, control, demo, diff, finish, logs, project, pulls, restore, run, show, status
+from orch.cli import (
+    add,
+    control,
+    cost,
+    demo,
+    diff,
+    finish,
+    logs,
+    project,
+    prompt,
+    pulls,
+    restore,
+    run,
+    send,
+    show,
+    status,
+)
 from orch.cli.failure import INTERRUPTED, OUTPUT_LOST, report, report_bug, report_lost_output
 from orch.cli.help import GroupedHelp, examples
 from orch.cli.place import Place
@@ -27,7 +43,11 @@ app = typer.Typer(
         "orch -C ~/src/shop status     another project, as in git",
     ),
 )
-for group in (run, status, add, control, show, logs, diff, pulls, restore, project, finish, demo):
+_GROUPS = (
+    *(run, status, cost, add, control, show, logs, send, prompt, diff),
+    *(pulls, restore, project, finish, demo),
+)
+for group in _GROUPS:
     app.add_typer(group.app)
 
 

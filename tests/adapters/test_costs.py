@@ -78,9 +78,8 @@ def test_a_restart_counts_no_run_twice(path: Path) -> None:
         CostFile(path).record(RunKey("t-1", 1), outcome(1.0))
     assert len(path.read_text().splitlines()) == 3, "each start writes what it is not sure of"
     assert CostFile(path).read(NOW, ()).today == Cost(1.0, 100)
-    (entry,) = CostFile(path).entries()
-    assert (entry.agent, entry.model, entry.kind, entry.turns) == ("claude", "opus", OutcomeKind.FAILED, 3)
-    assert entry.day == TODAY
+    (expense,) = CostFile(path).expenses()
+    assert (expense.agent, expense.model, expense.kind, expense.turns) == ("claude", "opus", "failed", 3)
 
 
 @pytest.mark.parametrize("kept", range(0, 160, 7))
