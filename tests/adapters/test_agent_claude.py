@@ -193,6 +193,8 @@ class TestLogin:
         assert claude_login.problem(nobody, 0.0, platform="linux") == ""
         (folder / ".credentials.json").unlink()
         (folder / ".credentials.json").write_text("{broken")
+        no_folder = {"CLAUDE_CONFIG_DIR": str(folder / ".credentials.json")}
+        assert claude_login.problem(no_folder, 0.0, platform="linux") == ""
         assert claude_login.problem(nobody, 0.0, platform="linux") == ""
 
 
