@@ -104,14 +104,13 @@ def test_a_usage_limit_parks_and_the_conversation_goes_on(world: World) -> None:
 def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: World) -> None:
     project = world.project
     world.configure()
-    never = threading.Event()
 
     def script(ask: Ask) -> Reply:
         match ask.turn:
             case 0:
                 return bash(commit("before"))
             case 1:
-                return Hang(never, Say("too late"))
+                return bash('echo started > "$SIGNS/t-1"; sleep 300')
             case 2:
                 return bash(commit("after"))
             case _:
@@ -120,11 +119,13 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     world.api.script = script
     project.write_tasks("[] t-1: Survive")
     coordinator = project.start()
-    world.wait_for_asks(2)
+    project.wait_for_sign("t-1")
+    (worker,) = project.status()["workers"]
+    assert worker["activity"] == 'Bash: echo started > "$SIGNS/t-1"; sleep 300'
     coordinator.kill()
     coordinator.wait()
     world.kill_worker("t-1", 1)
-    never.set()
+    assert any("sleep 300" in line for line in project.leftovers()), "its tools live on"
     project.orch("run", "--plain", "--until-idle")
     assert project.statuses() == {"t-1": "completed"}
     assert len(world.api.sessions()) == 1, "one conversation"
@@ -132,7 +133,7 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     assert project.git("log", "--format=%s", "orch/t-1-survive", "-2") == "Add after\nAdd before"
     assert world.file("t-1", 2, "run.json")["session_id"] == world.file("t-1", 1, "run.json")["session_id"]
     lost = world.file("t-1", 1, "outcome.json")
-    assert lost["tokens"] > CALL_TOKENS - OUTPUT_TOKENS, "what a killed run used is counted, too"
+    assert lost["tokens"] > 2 * (CALL_TOKENS - OUTPUT_TOKENS), "what a killed run used is counted, too"
     assert project.leftovers() == []
 
 
