@@ -11,6 +11,7 @@ from tests.adapters.hub import Desk, desk
 from tests.fakes.clock import FakeClock
 from tests.github.fake import BOT, MEMBER, OWNER, STRANGER, FakeGitHub, fake_github
 from tests.github.state import Annotation
+from tests.github.traffic import Reply as WireReply
 
 pytestmark = pytest.mark.usefixtures("contracts")
 PULLS = "/repos/acme/widget/pulls"
@@ -316,3 +317,16 @@ def test_the_pull_request_that_orch_opened_is_found_by_its_url(github: FakeGitHu
     here.commit("orch/gh-1-fix", "a.txt", "a")
     pull = here.forge().publish(PullDraft("orch/gh-1-fix", "Fix", "Text"))
     assert look(github, here.tracker(), pull.number).url == pull.url
+
+
+def test_the_token_of_an_app_is_known_by_graphql(github: FakeGitHub, here: Desk) -> None:
+    class Denied:
+        after_write = False
+
+        def spoil(self, reply: object) -> WireReply:
+            return WireReply(403, {}, b'{"message": "Resource not accessible by integration"}')
+
+    github.faults.add("GET", "/user", Denied())
+    assert here.hub.login() == BOT
+    assert here.hub.is_me(f"{BOT}[bot]")
+    assert not here.hub.is_me(MEMBER)
