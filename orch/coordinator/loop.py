@@ -21,7 +21,7 @@ from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
-from orch.errors import OrchError
+from orch.errors import OrchError, TransientError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -112,8 +112,12 @@ class Coordinator:
         mailbox: Mailbox,
         on_snapshot: Callable[[Snapshot], None] | None = None,
         refresh: float = math.inf,
+        renew: Callable[[], bool] = lambda: False,
     ) -> None:
         """`presence` is the project's lock and pid file; `reload` reads the configuration again.
+
+        `renew` is called before each turn: it takes the lock again where somebody has removed its file, and
+        says whether that was so. What it raises but TransientError ends the loop.
 
         `on_snapshot` is called from the loop after each turn, and must be quick; while workers are
         live there is a turn every `refresh` seconds, for someone who looks on.
@@ -124,6 +128,7 @@ class Coordinator:
         self._mailbox = mailbox
         self._on_snapshot = on_snapshot
         self._refresh = refresh
+        self._renew = renew
         self._background = Background(mailbox.post)
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
@@ -153,6 +158,7 @@ class Coordinator:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
+                self._renew_presence()
                 before, ports, policy = state, self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
@@ -175,6 +181,14 @@ class Coordinator:
     def _policy(self) -> Policy:
         policy = self._setup.policy
         return policy if self._launches else policy.evolve(max_concurrent_workers=0)
+
+    def _renew_presence(self) -> None:
+        try:
+            if self._renew():
+                log.warning("the files of orch were removed while it ran; what it knows it goes on with")
+                self._watch()
+        except TransientError as error:
+            log.error("%s", error)  # noqa: TRY400
 
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)
