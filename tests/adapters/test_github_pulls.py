@@ -264,13 +264,14 @@ def test_merged_and_closed(github: FakeGitHub, here: Desk) -> None:
 
 
 def test_the_requests_of_a_hundred_that_wait_for_ci(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
+    head = github.push("orch/gh-0-x", {"0.txt": "x"})
+    for count in range(100):
+        github.repository.move(f"orch/gh-{count}-x", head)
     with github.at_once():
-        numbers = []
-        for count in range(100):
-            github.repository.move(f"orch/gh-{count}-x", str(github.head("main")))
-            github.push(f"orch/gh-{count}-x", {f"{count}.txt": "x"})
-            numbers.append(github.open_pull(f"orch/gh-{count}-x", by=BOT).number)
-            github.start_checks(numbers[-1], "build")
+        numbers = [github.open_pull(f"orch/gh-{count}-x", by=BOT).number for count in range(100)]
+        github.push("orch/gh-7-x", {"7.txt": "x"})
+        for number in (numbers[0], numbers[7]):  # The others have the head of the first.
+            github.start_checks(number, "build")
     tracker = here.tracker()
     wanted = Wanted(pulls=frozenset(url_of(github, number) for number in numbers))
     assert len(tracker.look(wanted).pulls or {}) == 100
@@ -288,11 +289,11 @@ def test_the_requests_of_a_hundred_that_wait_for_ci(github: FakeGitHub, here: De
 
 
 def test_more_changes_than_one_page_of_the_list(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
+    number = open_pull(github)
+    for count in range(130):
+        github.repository.move(f"b{count}", str(github.head("orch/gh-1-fix")))
     with github.at_once():
-        number = open_pull(github)
         for count in range(130):
-            github.repository.move(f"b{count}", str(github.head("orch/gh-1-fix")))
-            github.push(f"b{count}", {f"{count}.txt": "x"})
             github.open_pull(f"b{count}")
     clock.advance(1000)
     tracker = here.tracker()
