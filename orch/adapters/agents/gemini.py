@@ -50,9 +50,9 @@ class GeminiAgent(StreamingAgent["GeminiProgress"]):
 class GeminiProgress(ToldProgress):
     """See `Progress`."""
 
-    def __init__(self) -> None:
-        """Nothing is printed yet."""
-        super().__init__()
+    def __init__(self, directory: Path) -> None:
+        """Nothing is printed yet in the run directory."""
+        super().__init__(directory)
         self._is_speaking = False
 
     def _take(self, kind: str, line: Fields) -> None:
