@@ -19,12 +19,15 @@ from orch.adapters.agents.gemini import GeminiAgent
 from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.forge.github import parts as github
 from orch.adapters.forge.local import LocalForge
+from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
 from orch.adapters.store.costs import CostFile
+from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
@@ -41,11 +44,12 @@ from orch.coordinator.record import make_snapshot
 from orch.core.costs import Expense
 from orch.core.decide import decide
 from orch.core.draft import Draft
+from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
 from orch.core.model import Activity, RetryRequest, RunKey, Status
 from orch.core.rules import admit, parking
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError, PermanentError
+from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Executor, Finding, Ports, Transcript
 
 log = logging.getLogger(__name__)
@@ -125,11 +129,17 @@ def look(project: Project) -> Snapshot:
     # what it would count and announce has not happened.
     concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
     began = _started_at(project) if pid else 0.0
+    told = MetricsFile(project.config.project.metrics_file, warn=project.warn).forge()
+    # What waits for an approval, the coordinator has seen; here nobody asks the forge.
+    held = dict.fromkeys(told.awaiting.keys() & concluded.forge.held.keys(), "waits for approval")
     state = concluded.evolve(
         metrics=state.metrics,
         paused=state.paused,
         health=assess(state.metrics),
         notices={**_ask_coordinator(project, pid, began), **concluded.notices},
+        forge=concluded.forge.evolve(
+            held=held, awaiting=told.awaiting, reviews=told.reviews, sight=Sight(usage=told.usage)
+        ),
     )
     return make_snapshot(ports, state, policy, pid=pid, started_at=began)
 
@@ -364,6 +374,18 @@ def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = Fal
     )
 
 
+def find_issue(project: Project, number: int) -> Issue:
+    """An issue as it reads now. Raises ConfigError where there is none, or no forge that has any."""
+    if not project.config.forge_policy().intake:
+        raise ConfigError("there are no issues", hint='[forge] kind = "github" in config.toml brings them in')
+    issues = project.ports.tracker.look(Wanted(frozenset({number}))).issues
+    if issues is None:
+        raise TransientError("the forge cannot be looked at")
+    if number not in issues:
+        raise ConfigError(f"there is no issue #{number}")
+    return issues[number]
+
+
 def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
     path, settings = project.config.project, project.config
     base = _guess_base(project) if lenient else base_branch(project)
@@ -395,6 +417,8 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
+    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -405,9 +429,12 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=_make_worktrees(project, base),
+        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
         repository=GitRepository(project.root),
-        forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
+        forge=hub.forge if hub else local,
+        tracker=hub.tracker if hub else LocalTracker(local),
+        reviews=hub.reviews if hub else LocalReviews(),
+        ledger=LedgerFile(path.ledger_file),
         prompts=TemplatePrompts(
             settings.prompt_template,
             settings.continue_template,
@@ -417,7 +444,10 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     )
 
 
-def _make_worktrees(project: Project, base: str) -> GitWorktrees:
+def _make_worktrees(
+    project: Project, base: str, *, access: Callable[[], Mapping[str, str]] = dict
+) -> GitWorktrees:
+    """The worktrees. `access` gives the environment that lets git log in at origin."""
     path = project.config.project
     return GitWorktrees(
         project.root,
@@ -426,7 +456,12 @@ def _make_worktrees(project: Project, base: str) -> GitWorktrees:
         base=base,
         hooks=_make_hooks(project.config),
         warn=project.warn,
+        access=access,
     )
+
+
+def _is_github(settings: Config) -> bool:
+    return settings.forge.kind is config.ForgeKind.GITHUB
 
 
 def _make_hooks(settings: Config) -> Hooks:

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,13 +30,24 @@ class _Batch:
 class Origin:
     """The remote `origin` of a repository, if it has one, and the base branch there and here."""
 
-    def __init__(self, repository: Path, base: str, *, retries: Sequence[float] = RETRY_SECONDS) -> None:
-        """`base` is the name of the base branch; `retries` the pauses before new tries, in seconds."""
+    def __init__(
+        self,
+        repository: Path,
+        base: str,
+        *,
+        retries: Sequence[float] = RETRY_SECONDS,
+        access: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`base` is the name of the base branch; `retries` the pauses before new tries, in seconds.
+
+        `access` gives the environment that lets git log in, asked anew for each fetch.
+        """
         self.base = base
         self.local_ref = f"refs/heads/{base}"
         self.remote_ref = f"refs/remotes/origin/{base}"
         self._repository = repository
         self._retries = tuple(retries)
+        self._access = access
         self._state = threading.Lock()
         self._turn = threading.Lock()
         self._next = _Batch()
@@ -95,6 +106,7 @@ class Origin:
                     self._repository,
                     *(*command, "--no-recurse-submodules", "origin", *refspecs),
                     timeout=git.NETWORK_SECONDS,
+                    env=self._access(),
                 )
             except (TransientError, PermanentError) as error:
                 if _NO_SUCH_BRANCH.search(error.message):

@@ -105,16 +105,18 @@ def clean_environment() -> None:
         os.environ.pop(name, None)
 
 
-def allowed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
+def allowed(environ: Mapping[str, str], more: Iterable[str] = (), *, token: str = "") -> dict[str, str]:
     """The part of an environment that a worker may have: the allow-list and the names in `more`.
 
-    A forge token is left out, whatever names it.
+    A forge token is left out, whatever names it, and so is the variable that `token` names.
     """
     wanted = ALLOWED.union(more)
     return {
         name: value
         for name, value in environ.items()
-        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not is_forge_token(name)
+        if (name in wanted or name.startswith(ALLOWED_PREFIXES))
+        and not is_forge_token(name)
+        and name != token
     }
 
 

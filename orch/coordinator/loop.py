@@ -15,6 +15,7 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
+from orch.core.forge import ForgeState
 from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
@@ -69,6 +70,7 @@ def recover(ports: Ports, policy: Policy) -> State:
             trees[name] = outcome.ended_at + policy.keep_failed_seconds
     metrics = ports.metrics.read() or Metrics()
     found = assess(metrics)
+    ledger = ports.ledger.read()
     return State(
         runs=runs,
         live=frozenset(name for name, run in runs.items() if run.live),
@@ -77,6 +79,7 @@ def recover(ports: Ports, policy: Policy) -> State:
         parked=parking.recover(runs.values(), now),
         spending=ports.costs.read(now, [run.key for run in runs.values() if run.live]),
         paused=ports.requests.paused(),
+        forge=ForgeState(ledger=ledger, saved=ledger),
         metrics=metrics,
         # What was acted on before is not acted on again because of a restart.
         alarm=found if found in (Health.DEGRADED, Health.CRITICAL) else Health.OK,

@@ -48,7 +48,10 @@ def _coordinator(snapshot: Snapshot, now: float) -> Text:
     if not snapshot.pid:
         return Text.assemble(health, ("   no coordinator runs", "yellow"))
     up = span(now - snapshot.started_at)
-    return Text.assemble(health, (f"   pid {snapshot.pid}   up {up}", "dim"))
+    words = f"   pid {snapshot.pid}   up {up}"
+    if snapshot.usage is not None:
+        words += f"   GitHub: {snapshot.usage.used} requests used, {snapshot.usage.left} left"
+    return Text.assemble(health, (words, "dim"))
 
 
 def _progress(counts: Mapping[Status, int], width: int) -> Text:
