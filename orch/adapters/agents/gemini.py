@@ -1,4 +1,4 @@
-"""Gemini CLI as an agent: `-o stream-json`, as Google's docs/cli/headless.md describes it (flags of 0.61.0).
+"""Gemini CLI as an agent: `-o stream-json`, as docs/cli/headless.md describes it (tried with 0.61.0).
 
 A line is an `init`, a `message` (often in pieces: `delta`), a `tool_use`, a `tool_result`, an `error`, after
 which it goes on, or the `result` with the tokens. It tells no price and takes no limit of money. What is
