@@ -21,7 +21,6 @@ UNATTENDED = "yolo"
 """The approval mode in which nobody has to answer: everything is allowed."""
 LAST_WORDS = frozenset({"result"})
 EXITS = {41: Cause.AUTHENTICATION, 53: Cause.MAX_TURNS}
-_TELLING = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt")
 
 
 class GeminiAgent(StreamingAgent["GeminiProgress"]):
@@ -67,9 +66,7 @@ class GeminiProgress(ToldProgress):
                 self._say((self._summary + said)[-TEXT_LENGTH:] if goes_on else said)
             case "tool_use":
                 self._turns += 1
-                given = fields.below(line, "parameters")
-                told = next((value for name in _TELLING if (value := fields.text(given, name))), "")
-                self._use(fields.text(line, "tool_name"), told)
+                self._use(fields.text(line, "tool_name"), fields.telling(fields.below(line, "parameters")))
             case "error":
                 self._error = fields.text(line, "message")
             case "result":
