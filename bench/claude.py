@@ -60,7 +60,7 @@ def _measure_stream(folder: Path, lines: int, repeats: int) -> Sequence[Row]:
     read, floor, again = [], [], []
     for _ in range(repeats):
         floor.append(program.timed(_loop, log) * 1000 / count)
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         read.append(program.timed(logs.activity, run) * 1000 / count)
         again.append(program.timed(logs.activity, run))
     size = log.stat().st_size / count

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from orch.adapters.agents import conversations
 from tests.claude.messages_api import (
     CACHE_READ,
     CACHE_WRITTEN,
@@ -160,6 +163,25 @@ def test_sigterm_from_outside_costs_no_attempt_and_the_conversation_goes_on(worl
     assert world.file("t-1", 1, "exit.json")["reason"] == "stopped"
     assert world.file("t-1", 1, "outcome.json")["spent"] == 0
     assert len(world.api.sessions()) == 1
+
+
+def test_a_conversation_that_a_person_has_open_waits(world: World, tmp_path: Path) -> None:
+    never = threading.Event()
+    world.api.script = lambda _: Hang(never, Say("done"))
+    session = "4af9af99-d13c-5946-a35d-b18dcc39faf5"
+    home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ANTHROPIC_API_KEY": KEY, "IS_SANDBOX": "1"}
+    argv = [str(world.binary), "-p", "--session-id", session]
+    environment = {**home, "ANTHROPIC_BASE_URL": world.api.url}
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdin=subprocess.PIPE) as person:
+        assert person.stdin
+        person.stdin.write(b"hello")
+        person.stdin.close()
+        world.wait_for_asks(1)
+        notes = tmp_path / ".claude" / "sessions"
+        assert conversations.find_noted(notes, session) == person.pid
+        assert conversations.find_holder(session) == person.pid
+        never.set()
+    assert conversations.find_noted(notes, session) == 0
 
 
 def test_a_budget_stops_it_and_blocks_the_task(world: World) -> None:

@@ -52,7 +52,7 @@ class ClaudeAgent(StreamingAgent[ClaudeProgress]):
     ) -> None:
         """`environment` is the worker's, from the allow-list; `root` is the project."""
         prices = Prices()
-        super().__init__(name, "claude", settings, environment, root, lambda: ClaudeProgress(prices))
+        super().__init__(name, "claude", settings, environment, root, lambda _: ClaudeProgress(prices))
         self._permission_mode = settings.permission_mode or UNATTENDED
 
     def problem(self) -> str:
