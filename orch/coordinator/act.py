@@ -27,7 +27,7 @@ from orch.core.actions import (
 from orch.core.model import Evidence, PullRequest
 from orch.ports import Ports, PullDraft
 
-INLINE = (WriteTasks, MakeRun, Finish, Dismiss, SavePause, Ask, End)
+INLINE = (WriteTasks, Dismiss, SavePause, Ask, End)
 """Quick, local and better done in order: the main thread does them itself."""
 
 
@@ -50,7 +50,14 @@ def _task(action: Action) -> str:
             return run.key.task
         case Remove(task):
             return task
-        case Ensure(run=key) | Sweep(run=key) | Verify(run=key) | Publish(run=key):
+        case (
+            MakeRun(run=key)
+            | Ensure(run=key)
+            | Sweep(run=key)
+            | Verify(run=key)
+            | Publish(run=key)
+            | Finish(run=key)
+        ):
             return key.task
         case _:
             return ""
