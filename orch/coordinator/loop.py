@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from orch.ports import Ports
 
 log = logging.getLogger(__name__)
 
+SHOW_SECONDS = 0.25
+"""While results come in one after the other, what the turns came to is written and shown this often."""
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 LEAVE_SECONDS = 5.0
@@ -119,8 +122,9 @@ class Coordinator:
         `renew` is called before each turn: it takes the lock again where somebody has removed its file, and
         says whether that was so. What it raises but TransientError ends the loop.
 
-        `on_snapshot` is called from the loop after each turn, and must be quick; while workers are
-        live there is a turn every `refresh` seconds, for someone who looks on.
+        `on_snapshot` is called from the loop after each turn (where one follows the other, four times a
+        second), and must be quick; while workers are live there is a turn every `refresh` seconds, for
+        someone who looks on.
         """
         self._setup = setup
         self._presence = presence
@@ -154,12 +158,13 @@ class Coordinator:
             self._watch()
             state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
+            shown, shown_at = state, -math.inf
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
                 self._renew_presence()
-                before, ports, policy = state, self._setup.ports, self._policy
+                ports, policy = self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
                 except MemoryError:
@@ -167,10 +172,13 @@ class Coordinator:
                     log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
                     wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
                     continue
-                self._show(before, state)
+                drained = is_drained(state, policy)
+                if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
+                    self._show(shown, state)
+                    shown, shown_at = state, time.monotonic()
                 if not self._mailbox.waiting and not self._background.pending and done(state):
                     break
-                if is_drained(state, policy):
+                if drained:
                     self._leave()
                     break
                 timeout = wake_at - ports.clock.now()
@@ -209,7 +217,11 @@ class Coordinator:
         """Write and show the state; a full disk must not end the loop."""
         ports = self._setup.ports
         snapshot = make_snapshot(
-            ports, state, self._setup.policy, pid=os.getpid(), started_at=self._started_at
+            ports,
+            state,
+            self._setup.policy,
+            pid=os.getpid(),
+            started_at=self._started_at,
         )
         complaint = ""
         try:

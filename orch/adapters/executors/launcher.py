@@ -1,7 +1,7 @@
 """The launcher: starts one agent, watches it, ends everything it left, says how it ended.
 
-It is run as a script, `python -I -S launcher.py`, one for each worker, in a session of its own, so
-that neither the death of the coordinator nor that of the terminal stops anything. Orders come on
+It is run by `python -I -S` (see launching.py), one for each worker, in a session of its own, so that
+neither the death of the coordinator nor that of the terminal stops anything. Orders come on
 standard input (see `Orders`), the agent's environment is the launcher's own: nothing secret is in
 an argument or a file. It writes, always whole, into the run directory:
 
