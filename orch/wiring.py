@@ -16,6 +16,7 @@ from orch.adapters.agents.claude import ClaudeAgent
 from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.gemini import GeminiAgent
+from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.github import parts as github
@@ -269,6 +270,13 @@ def build(
             Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
         )
 
+    def renew() -> bool:
+        if not opened.presence.renew():
+            return False
+        for folder in (opened.config.project.runs, opened.config.project.requests):
+            atomic.make_folder(folder)
+        return True
+
     setup = _make_setup(opened, executor, lenient=lenient)
     return Coordinator(
         setup,
@@ -277,6 +285,7 @@ def build(
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
+        renew=renew,
     )
 
 
@@ -301,7 +310,9 @@ def init(root: Path) -> Sequence[str]:
     path = config.load(root).project
     check_repository(root, config.load(root).forge.base_branch)
     done = []
-    files = ((path.config_file, config.DEFAULT_CONFIG), (path.tasks_file, config.DEFAULT_TASKS))
+    claude = Program("claude", "claude", config.load(root).environ.get("PATH", ""), root).find()
+    text = config.CLAUDE_CONFIG if claude else config.DEFAULT_CONFIG
+    files = ((path.config_file, text), (path.tasks_file, config.DEFAULT_TASKS))
     for file, text in files:
         made = atomic.create(file, text.encode())
         done.append(f"wrote {file.name}" if made else f"{file.name} is there already")
