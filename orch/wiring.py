@@ -20,6 +20,7 @@ from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.github import parts as github
+from orch.adapters.forge.github.checking import make_label
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -338,6 +339,21 @@ def doctor(root: Path) -> Sequence[Finding]:
     findings.append(checks.check_prompt(settings))
     findings += git_locks.check_locks(git.common_directory(root))
     return [*findings, checks.check_queue(ports.tasks, settings), *ports.forge.check()]
+
+
+def check_forge(project: Project, *, create_label: bool = False) -> Sequence[Finding]:
+    """Whether the forge can be used; with `create_label` the label for issues is made first.
+
+    Raises ConfigError where the forge has no issues, and as the forge does.
+    """
+    settings = project.config
+    base = _guess_base(project)
+    if create_label:
+        if not (_is_github(settings) and settings.forge.issue_label):
+            raise ConfigError("this forge has no issues, so there is no label to create")
+        hub = github.make(project.root, settings, base=base, warn=project.warn).hub
+        make_label(hub, settings.forge.issue_label)
+    return _make_ports(project, _make_executor(project), base).forge.check()
 
 
 def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
