@@ -61,10 +61,11 @@ class Pulls:
         self._newest: datetime | None = None
         self._answer: Mapping[str, PullStatus] = {}
 
-    def look(self, wanted: AbstractSet[str]) -> Mapping[str, PullStatus]:
+    def look(self, wanted: AbstractSet[str]) -> Mapping[str, PullStatus] | None:
         """How it stands with each of these, by url; without those that do not exist.
 
-        The same mapping while nothing in it has changed.
+        The same mapping while nothing in it has changed. None while there is more to be looked up than
+        one look may take.
         """
         numbers = {number: url for url in wanted if (number := self._hub.number_of(url))}
         self._known = {number: known for number, known in self._known.items() if number in numbers}
@@ -78,6 +79,8 @@ class Pulls:
         found = {
             known.url: known.status for _, known in sorted(self._known.items()) if known.status is not None
         }
+        if len(found) < len(self._known):
+            return None
         if found != self._answer:
             self._answer = found
         return self._answer
