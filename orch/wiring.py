@@ -16,9 +16,11 @@ from orch.adapters.agents.claude import ClaudeAgent
 from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.gemini import GeminiAgent
+from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.github import parts as github
+from orch.adapters.forge.github.checking import make_label
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -36,6 +38,7 @@ from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import AgentKind, AgentSettings, Config
+from orch.coordinator import rehearsal
 from orch.coordinator.act import make_brief
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
@@ -268,6 +271,13 @@ def build(
             Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
         )
 
+    def renew() -> bool:
+        if not opened.presence.renew():
+            return False
+        for folder in (opened.config.project.runs, opened.config.project.requests):
+            atomic.make_folder(folder)
+        return True
+
     setup = _make_setup(opened, executor, lenient=lenient)
     return Coordinator(
         setup,
@@ -276,7 +286,16 @@ def build(
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
+        renew=renew,
     )
+
+
+def rehearse(project: Project) -> Sequence[str]:
+    """A line for each write to the forge that a coordinator would make now. Changes nothing.
+
+    Raises ConfigError as `build`, TransientError where the forge cannot be looked at.
+    """
+    return rehearsal.rehearse(project.ports, project.config.policy())
 
 
 def base_branch(project: Project) -> str:
@@ -292,7 +311,9 @@ def init(root: Path) -> Sequence[str]:
     path = config.load(root).project
     check_repository(root, config.load(root).forge.base_branch)
     done = []
-    files = ((path.config_file, config.DEFAULT_CONFIG), (path.tasks_file, config.DEFAULT_TASKS))
+    claude = Program("claude", "claude", config.load(root).environ.get("PATH", ""), root).find()
+    text = config.CLAUDE_CONFIG if claude else config.DEFAULT_CONFIG
+    files = ((path.config_file, text), (path.tasks_file, config.DEFAULT_TASKS))
     for file, text in files:
         made = atomic.create(file, text.encode())
         done.append(f"wrote {file.name}" if made else f"{file.name} is there already")
@@ -318,6 +339,21 @@ def doctor(root: Path) -> Sequence[Finding]:
     findings.append(checks.check_prompt(settings))
     findings += git_locks.check_locks(git.common_directory(root))
     return [*findings, checks.check_queue(ports.tasks, settings), *ports.forge.check()]
+
+
+def check_forge(project: Project, *, create_label: bool = False) -> Sequence[Finding]:
+    """Whether the forge can be used; with `create_label` the label for issues is made first.
+
+    Raises ConfigError where the forge has no issues, and as the forge does.
+    """
+    settings = project.config
+    base = _guess_base(project)
+    if create_label:
+        if not (_is_github(settings) and settings.forge.issue_label):
+            raise ConfigError("this forge has no issues, so there is no label to create")
+        hub = github.make(project.root, settings, base=base, warn=project.warn).hub
+        make_label(hub, settings.forge.issue_label)
+    return _make_ports(project, _make_executor(project), base).forge.check()
 
 
 def clean(project: Project, *, dry_run: bool) -> Sequence[str]:

@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 FORGE = "the forge"
 """What the writes to the forge that belong to no run are queued under. No task is called so."""
 
-INLINE = (WriteTasks, MakeRun, Finish, Dismiss, SavePause, SaveLedger, Ask, End)
+INLINE = (WriteTasks, Dismiss, SavePause, SaveLedger, Ask, End)
 """Quick, local and better done in order: the main thread does them itself."""
 
 
@@ -70,7 +70,14 @@ def _task(action: Action) -> str:
             return run.key.task
         case Remove(task) | Retire(task):
             return task
-        case Ensure(run=key) | Sweep(run=key) | Verify(run=key) | Publish(run=key):
+        case (
+            MakeRun(run=key)
+            | Ensure(run=key)
+            | Sweep(run=key)
+            | Verify(run=key)
+            | Publish(run=key)
+            | Finish(run=key)
+        ):
             return key.task
         case _:
             return ""
@@ -178,4 +185,17 @@ def _inspect(ports: Ports, action: Inspect) -> tuple[Evidence, PullRequest | Non
     if agent is not None and run.exit is not None:
         verdict = agent.verdict(ports.runs.directory(run.key), run.exit)
         evidence = evidence.evolve(verdict=verdict)
+    if run.stopping is not None:
+        # It ends as it was asked to, whatever is there: the forge may hang, and a person waits.
+        return evidence, _known_pull(run)
     return evidence, ports.forge.find(run.claim.branch)
+
+
+def _known_pull(run: Run) -> PullRequest | None:
+    """The pull request that there was before an attempt, as far as its claim tells."""
+    claim = run.claim
+    return (
+        PullRequest(claim.pull, claim.follow.url if claim.follow else "", claim.branch)
+        if claim.pull
+        else None
+    )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orch.core.costs import Cost
 from orch.core.counts import count_statuses
 from orch.core.forge import Follow
 from orch.core.metrics import Metrics
@@ -247,6 +248,12 @@ def count_tasks(snapshot: Snapshot) -> Mapping[Status, int]:
     """How many tasks there are of each counted status."""
     found = count_statuses(snapshot.document)
     return {status: found[status] for status in COUNTED}
+
+
+def spent_today(snapshot: Snapshot) -> Cost:
+    """What the runs that ended today have cost, and the live ones so far."""
+    live = (Cost(activity.cost_usd, activity.tokens) for activity in snapshot.activity.values())
+    return sum(live, snapshot.spending.today)
 
 
 def rate_success(metrics: Metrics) -> float | None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from orch.core.metrics import Health, Metrics, percentile
+from orch.core.metrics import Health, percentile
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.digest import Digest
 from orch.dashboard.lines import Cell, Column, lay_out, spread
-from orch.dashboard.plain import printable, span
+from orch.dashboard.plain import price, printable, span
 
 HEALTH_STYLE = {
     Health.OK: "green",
@@ -74,9 +74,12 @@ def _banner(snapshot: Snapshot) -> str:
     return ""
 
 
-def draw_footer(metrics: Metrics, hint: str, width: int) -> list[Text]:
+def draw_footer(snapshot: Snapshot, hint: str, width: int) -> list[Text]:
     """The lines below the sections."""
+    metrics = snapshot.metrics
     words = []
+    if spent := digest.spent_today(snapshot):
+        words.append(f"today {price(spent)}")
     rate = digest.rate_success(metrics)
     if rate is not None:
         words.append(f"{rate:.0%} of the last {len(metrics.recent)} done")

@@ -4,6 +4,7 @@ from typing import Any
 
 from orch.core.forge import Usage
 from orch.core.metrics import Metrics, percentile
+from orch.core.model import Parking
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.plain import encodable
@@ -27,6 +28,8 @@ def make_report(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "counts": {str(status): count for status, count in digest.count_tasks(snapshot).items()},
         "workers": [_worker(row) for row in digest.list_workers(snapshot, now)],
         "tasks": [_task(row) for row in tasks],
+        "limits": [_limit(snapshot.parked[lane]) for lane in sorted(snapshot.parked)],
+        "today": _today(snapshot),
         "metrics": _metrics(snapshot.metrics),
         "events": [
             {
@@ -90,7 +93,26 @@ def _worker(row: digest.WorkerRow) -> dict[str, Any]:
         "branch": row.branch,
         "age_seconds": round(row.age, 3),
         "activity": row.activity,
+        "cost_usd": round(row.cost_usd, 6),
+        "tokens": row.tokens,
+        "turns": row.turns,
     }
+
+
+def _limit(parking: Parking) -> dict[str, Any]:
+    """An agent that is parked. `until` is when it is tried again, where nobody knows the end (`known`)."""
+    return {
+        "agent": parking.lane,
+        "limit": parking.limit,
+        "since": parking.since,
+        "until": parking.until,
+        "known": not parking.tries,
+    }
+
+
+def _today(snapshot: Snapshot) -> dict[str, Any]:
+    spent = digest.spent_today(snapshot)
+    return {"day": snapshot.spending.day, "usd": round(spent.usd, 6), "tokens": spent.tokens}
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:

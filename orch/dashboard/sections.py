@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from orch.core.costs import Cost
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.digest import Digest
 from orch.dashboard.header import MARK
 from orch.dashboard.lines import Cell, Column, headline, lay_out
-from orch.dashboard.plain import span
+from orch.dashboard.plain import price, span
 
 DEEP = 40
 """Rows that are made of any list: more than a screen shows."""
@@ -84,7 +85,7 @@ def draw_workers(known: Digest, now: float, width: int) -> Section:
     if not workers:
         return Section(head, [Text("none", "dim")])
     wide = width >= ACTIVITY
-    columns = [Column(2), ID, Column(0), Column(12), Column(11), Column(7)]
+    columns = [Column(2), ID, Column(0), Column(12), Column(11), Column(7), Column(11)]
     if wide:
         columns.append(Column(0))
     cells = []
@@ -97,6 +98,7 @@ def draw_workers(known: Digest, now: float, width: int) -> Section:
             Cell(row.agent + attempt, "cyan"),
             Cell(row.phase, "yellow" if row.phase in ("stopping", "stalled") else ""),
             Cell(span(row.age), "dim", right=True),
+            Cell(price(Cost(row.cost_usd, row.tokens)), "dim", right=True),
         ]
         if wide:
             line.append(Cell(row.activity, "dim"))

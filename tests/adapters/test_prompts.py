@@ -96,6 +96,8 @@ class TestGoingOn:
         prompt = TemplatePrompts().render(TASK, GOES_ON.evolve(claim=claim))
         assert "says" not in prompt
         assert "last attempt ended" not in prompt
+        assert "issue" not in prompt
+        assert "published" not in prompt
         assert "exit code" not in prompt
 
     def test_a_project_may_have_its_own(self, template: Path, tmp_path: Path) -> None:
