@@ -356,13 +356,16 @@ def test_checks_of_actions_that_are_done_tell_who_expects_them(github: FakeGitHu
     assert look(github, tracker, number).checks is Checks.GREEN
 
 
-def test_a_pull_request_that_is_gone(github: FakeGitHub, here: Desk) -> None:
+def test_a_pull_request_that_is_gone(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
     number, tracker = open_pull(github), here.tracker()
     url = url_of(github, number)
     look(github, tracker, number)
-    github.delete_issue(number)
+    github.state.issues[number].deleted = True
     tracker.expect(number)
     assert tracker.look(Wanted(pulls=frozenset({url}))).pulls == {}
     github.traffic.clear()
     assert tracker.look(Wanted(pulls=frozenset({url}))).pulls == {}
     assert github.traffic.count("POST", "/graphql") == 0
+    github.state.issues[number].deleted = False
+    clock.advance(200)
+    assert look(github, tracker, number).number == number, "it was only not seen yet"

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from orch.adapters import git
 from orch.adapters.forge.github import markers, shapes
@@ -230,9 +229,8 @@ class GitHubForge:
         if (title, wanted) == (pull.title, body.replace("\r\n", "\n")):
             return pull
         change = {"title": title, "body": wanted}
-        return self._hub.connection.write(
-            "PATCH", self._hub.path(f"/pulls/{pull.number}"), change, shapes.Pull
-        )
+        path = self._hub.path(f"/pulls/{pull.number}")
+        return self._hub.connection.write("PATCH", path, change, shapes.Pull)
 
     def _dress(self, pull: shapes.Pull) -> None:
         """Set labels and reviewers, once. What GitHub refuses is told and left."""
@@ -255,17 +253,10 @@ class GitHubForge:
 
     def _explain(self, pull: shapes.Pull) -> str:
         """Which files conflict, as git finds it out here; '' where none do, or it cannot be known."""
+        access = self._credentials.git_environment
+        base = Origin(self._repository, pull.base.ref, retries=(), access=access)
         try:
-            self._origin.fetch(pull.head.ref)
-            base = (
-                self._origin
-                if pull.base.ref == self._base
-                else Origin(
-                    self._repository, pull.base.ref, retries=(), access=self._credentials.git_environment
-                )
-            )
-            if base is not self._origin:
-                base.fetch()
+            base.fetch(pull.head.ref)
             files = find_conflicts(self._repository, base.tip(), pull.head.sha)
         except OrchError:
             return ""
@@ -309,11 +300,6 @@ def read(pull: shapes.Pull, *, head: str = "") -> PullRequest:
 def pushed_ref(branch: str) -> str:
     """Where it is kept what orch last pushed of a branch."""
     return f"refs/orch/pushed/{branch}"
-
-
-def quoted(branch: str) -> str:
-    """A branch in a path of the API."""
-    return quote(branch, safe="/")
 
 
 def _state(pull: shapes.Pull) -> str:

@@ -5,7 +5,9 @@ The list is asked for what changed since a moment that stays the same while noth
 seen. The newest changes stand first, so a page that is unchanged means that nothing changed.
 """
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +30,8 @@ HISTORIES = 500
 PARENTS = 100
 """Issues of which it is asked in one look what blocks them: each takes a request of its own."""
 GRAPH_PAGE = 25
+ABSENT_SECONDS = 600.0
+"""Somebody may say that an issue depends on one that does not exist yet."""
 
 
 @dataclass
@@ -52,15 +56,18 @@ class _Known:
 class Issues:
     """The open issues with the label, and those that are asked for. Used by one thread at a time."""
 
-    def __init__(self, hub: Hub, label: str, trust: Trust, people: People) -> None:
-        """`trust` tells whose issues need no second look."""
+    def __init__(
+        self, hub: Hub, label: str, trust: Trust, people: People, now: Callable[[], float] = time.time
+    ) -> None:
+        """`trust` tells whose issues need no second look, `now` when to look again for what was missing."""
         self._hub = hub
         self._label = label
         self._trust = trust
         self._people = people
+        self._now = now
         self._known: dict[int, _Known] = {}
-        self._absent: set[int] = set()
-        """Numbers that were asked for and do not exist (any more)."""
+        self._absent: dict[int, float] = {}
+        """Until when a number that does not exist is not asked for again."""
         self._since: datetime | None = None
         self._etag = ""
         self._backlog: _Backlog | None = None
@@ -92,7 +99,7 @@ class Issues:
     def forget(self, number: int) -> None:
         """An issue is gone: GitHub said so when something was to be written to it."""
         self._known.pop(number, None)
-        self._absent.add(number)
+        self._absent[number] = math.inf
 
     # --- the lists --------------------------------------------------------------------------------
 
@@ -161,7 +168,7 @@ class Issues:
         self._hub.check_name(shape.repository_url)
         if shape.pull_request is not None:
             return
-        self._absent.discard(shape.number)
+        self._absent.pop(shape.number, None)
         known = self._known.get(shape.number)
         if known is not None and known.shape == shape:
             return
@@ -184,14 +191,15 @@ class Issues:
 
         Says whether that was all of them.
         """
+        now = self._now()
         unknown = sorted(
-            number for number in wanted if number not in self._known and number not in self._absent
+            number for number in wanted - self._known.keys() if self._absent.get(number, 0.0) <= now
         )
         for start in range(0, min(len(unknown), PAGES * PER_PAGE), PER_PAGE):
             numbers = unknown[start : start + PER_PAGE]
             for number, found in graph.issues(self._hub, numbers).items():
                 if found is None:
-                    self._absent.add(number)
+                    self._absent[number] = now + ABSENT_SECONDS
                 else:
                     self._known[number] = _Known(found)
         return len(unknown) <= PAGES * PER_PAGE
