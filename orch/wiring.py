@@ -201,7 +201,9 @@ def _shown_issue(project: Project, name: str) -> Issue | None:
     except OrchError as error:
         project.warn(f"the issue is left out: {error}")
         return None
-    approved = LedgerFile(project.config.project.ledger_file).read().approved.get(number, "")
+    approved = (
+        LedgerFile(project.config.project.ledger_file, warn=project.warn).read().approved.get(number, "")
+    )
     return issue if is_trusted(issue, policy.trust, approved) else None
 
 
@@ -487,7 +489,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         forge=hub.forge if hub else local,
         tracker=hub.tracker if hub else LocalTracker(local),
         reviews=hub.reviews if hub else LocalReviews(),
-        ledger=LedgerFile(path.ledger_file),
+        ledger=LedgerFile(path.ledger_file, warn=project.warn),
         prompts=TemplatePrompts(
             settings.prompt_template,
             settings.continue_template,
