@@ -37,7 +37,7 @@ class GitHubTracker:
         """`label` brings issues to orch, '' for none; `trust` tells whose issues need no second look."""
         self._hub = hub
         self._warn = warn
-        self._issues = Issues(hub, label, trust, People(hub, now))
+        self._issues = Issues(hub, label, trust, People(hub, now), now)
         self._pulls = Pulls(hub, now)
         self._lock = threading.Lock()
         self._warned = ""
@@ -116,18 +116,19 @@ class GitHubTracker:
         known = self._comments.get(issue)
         if known is not None:
             try:
-                return self._edit_comment(known, text)
+                self._edit_comment(known, text)
             except MissingError:
                 del self._comments[issue]  # A person deleted it.
+            else:
+                return
         for comment in self._said(issue):
             if markers.is_status(comment.text) and self._hub.is_me(comment.login):
                 self._comments[issue] = comment.id
                 if comment.text.replace("\r\n", "\n") != text:
                     self._edit_comment(comment.id, text)
-                return None
+                return
         path = self._hub.path(f"/issues/{issue}/comments")
         self._comments[issue] = self._hub.connection.write("POST", path, {"body": text}, shapes.Comment).id
-        return None
 
     def _edit_comment(self, key: int, text: str) -> None:
         path = self._hub.path(f"/issues/comments/{key}")
