@@ -183,6 +183,7 @@ def test_a_spent_day_launches_nothing_until_midnight() -> None:
     assert world.mark("t-2") is Status.PENDING
     told = "nothing is launched until midnight: the day's budget is spent, $2.50 of $2.00"
     assert world.state.notices["budget"] == told
+    assert RunKey("t-2", 1) not in world.workers, "it was not even claimed"
     world.restart()
     assert MakeRun not in kinds(world.settle())
     assert world.state.notices["budget"] == told
