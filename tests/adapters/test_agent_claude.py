@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from orch.adapters.agents import claude, claude_login, versions
+from orch.adapters.agents import claude, claude_login, conversations, versions
 from orch.adapters.agents.claude import ClaudeAgent
+from orch.adapters.executors import processes
 from orch.config import AgentKind, AgentSettings
 from orch.core.model import Claim, Run, RunKey
 from orch.errors import TransientError
@@ -113,17 +114,17 @@ class TestCommand:
     def test_a_conversation_that_somebody_has_is_waited_for(
         self, binary: Path, directory: Path, tmp_path: Path
     ) -> None:
-        code = "import sys; print(flush=True); sys.stdin.read()"
-        argv = [sys.executable, "-c", code, "--resume", SESSION]
+        code, session = "import sys; print(flush=True); sys.stdin.read()", str(uuid.uuid4())
+        argv = [sys.executable, "-c", code, "--resume", session]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdout
             child.stdout.readline()
             with pytest.raises(TransientError, match=f"in use by process {child.pid}") as raised:
-                agent_of(binary).command(run_of(resume=SESSION), directory, tmp_path)
+                agent_of(binary).command(run_of(resume=session), directory, tmp_path)
             assert raised.value.retry_after
             assert "orch retry t-1 --fresh" in raised.value.hint
             child.send_signal(signal.SIGKILL)
-        assert agent_of(binary).command(run_of(resume=SESSION), directory, tmp_path).session_id == SESSION
+        assert agent_of(binary).command(run_of(resume=session), directory, tmp_path).session_id == session
 
 
 class TestProblem:
@@ -193,21 +194,36 @@ class TestLogin:
         assert claude_login.problem(nobody, 0.0, platform="linux") == ""
         (folder / ".credentials.json").unlink()
         (folder / ".credentials.json").write_text("{broken")
+        no_folder = {"CLAUDE_CONFIG_DIR": str(folder / ".credentials.json")}
+        assert claude_login.problem(no_folder, 0.0, platform="linux") == ""
         assert claude_login.problem(nobody, 0.0, platform="linux") == ""
 
 
 class TestVersion:
-    def test_an_installer_tells_it_by_the_file_names(self, tmp_path: Path) -> None:
-        (tmp_path / "versions").mkdir()
-        real = tmp_path / "versions" / "2.1.329"
+    @pytest.mark.parametrize(
+        ("program", "package", "version"),
+        [
+            ("share/claude/versions/2.1.329", None, (2, 1, 329)),
+            ("lib/claude-code/cli.js", "lib/claude-code", (2, 2, 0)),
+            ("lib/claude-code/bin/claude.exe", "lib/claude-code", (2, 2, 0)),
+        ],
+    )
+    def test_how_it_is_installed_tells_it(
+        self, tmp_path: Path, program: str, package: str | None, version: tuple[int, int, int]
+    ) -> None:
+        real = tmp_path / program
+        real.parent.mkdir(parents=True)
         real.write_text("#!/bin/sh\nexit 1\n")
         real.chmod(0o755)
         (tmp_path / "claude").symlink_to(real)
-        assert versions.find_version(str(tmp_path / "claude")) == (2, 1, 329)
-        program = tmp_path / "cli.js"
-        program.write_text("")
-        (tmp_path / "package.json").write_text('{"version": "2.2.0"}')
-        assert versions.find_version(str(program)) == (2, 2, 0)
+        if package:
+            described = {"name": "@anthropic-ai/claude-code-linux-x64", "version": "2.2.0"}
+            (tmp_path / package / "package.json").write_text(json.dumps(described))
+        assert versions.find_version(str(tmp_path / "claude"), claude.PACKAGE) == version
+
+    def test_another_package_around_it_says_nothing(self, binary: Path) -> None:
+        (binary.parents[1] / "package.json").write_text('{"name": "shop", "version": "0.1.0"}')
+        assert agent_of(binary).problem() == ""
 
     @pytest.mark.parametrize("text", ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho hello\n", "no program"])
     def test_one_that_does_not_tell_is_let_be(self, tmp_path: Path, text: str) -> None:
@@ -215,8 +231,45 @@ class TestVersion:
         program.write_text(text)
         program.chmod(0o755)
         (tmp_path / "package.json").write_text("[]")
-        assert versions.find_version(str(program)) is None
-        assert versions.problem(str(program), claude.OLDEST, "claude update") == ""
+        assert versions.find_version(str(program), claude.PACKAGE) is None
+        assert versions.problem(str(program), claude.PACKAGE, claude.OLDEST, "claude update") == ""
 
     def test_one_that_is_gone_has_none(self, tmp_path: Path) -> None:
-        assert versions.find_version(str(tmp_path / "claude")) is None
+        assert versions.find_version(str(tmp_path / "claude"), claude.PACKAGE) is None
+
+
+class TestNotes:
+    """Claude's own notes of who has which conversation."""
+
+    @pytest.mark.parametrize(
+        ("note", "held"),
+        [
+            ({"pid": os.getpid(), "sessionId": SESSION, "procStart": "{ticks}"}, True),
+            ({"pid": os.getpid(), "sessionId": SESSION}, True),
+            ({"pid": os.getpid(), "sessionId": SESSION, "procStart": "1"}, False),
+            ({"pid": os.getpid(), "sessionId": "other", "procStart": "{ticks}"}, False),
+            ({"pid": 0, "sessionId": SESSION}, False),
+            (["odd"], False),
+        ],
+    )
+    def test_a_live_one_has_it(
+        self, binary: Path, directory: Path, tmp_path: Path, note: Any, held: bool
+    ) -> None:
+        me = processes.look(os.getpid())
+        assert me
+        folder = tmp_path / ".claude" / "sessions"
+        folder.mkdir(parents=True)
+        (folder / "1.json").write_text(json.dumps(note).replace("{ticks}", str(me.start_ticks)))
+        (folder / "1.key").write_text("")
+        agent = agent_of(binary, {**KEY, "HOME": str(tmp_path)})
+        if held:
+            with pytest.raises(TransientError, match=f"in use by process {os.getpid()}"):
+                agent.command(run_of(resume=SESSION), directory, tmp_path)
+        else:
+            assert agent.command(run_of(resume=SESSION), directory, tmp_path).session_id == SESSION
+
+    def test_notes_that_cannot_be_read_are_let_pass(self, tmp_path: Path) -> None:
+        (tmp_path / "1.json").mkdir()
+        (tmp_path / "2.json").symlink_to(tmp_path)
+        assert conversations.find_noted(tmp_path, SESSION) == 0
+        assert conversations.find_noted(tmp_path / "none", SESSION) == 0

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,8 @@ STREAM: list[dict[str, Any]] = [
 """As OpenAI's docs/exec.md shows it."""
 
 
-def play(*events: dict[str, Any]) -> CodexProgress:
-    progress = CodexProgress()
+def play(*events: dict[str, Any], directory: Path = Path()) -> CodexProgress:
+    progress = CodexProgress(directory)
     for event in events:
         progress.take(json.dumps(event).encode())
     return progress
@@ -60,18 +61,44 @@ def run_of(**claim: Any) -> Run:
     return Run(RunKey("t-1", 1), Claim("orch/t-1-fix", "codex", "Fix", 1.0, **claim))
 
 
-def test_it_is_started_in_its_sandbox(tmp_path: Path) -> None:
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A repository with a linked worktree `trees/t-1`."""
     root = tmp_path / "repo"
-    subprocess.run(["git", "init", "-q", str(root)], check=True)
-    command = agent_of(root, model="gpt", extra_args=("--skip-git-repo-check",)).command(
-        run_of(), tmp_path, tmp_path / "tree"
-    )
+    author = ["-c", "user.name=Dev", "-c", "user.email=dev@example.com"]
+    for words in (
+        ["init", "-q", str(root)],
+        ["-C", str(root), *author, "commit", "-q", "--allow-empty", "-m", "Start"],
+        ["-C", str(root), "worktree", "add", "-q", "-b", "work", str(root / "trees" / "t-1")],
+    ):
+        subprocess.run(["git", *words], check=True)
+    return root
+
+
+def test_it_is_started_in_its_sandbox_with_the_folders_that_a_commit_needs(
+    repository: Path, tmp_path: Path
+) -> None:
+    agent = agent_of(repository, model="gpt", extra_args=("--skip-git-repo-check",))
+    tree, common = repository / "trees" / "t-1", git.common_directory(repository)
+    command = agent.command(run_of(), tmp_path, tree)
     assert command.argv == (
-        *("codex", "exec", "--json", f"--cd={tmp_path / 'tree'}", "--sandbox=workspace-write"),
-        *(f"--add-dir={git.common_directory(root)}", "--model=gpt", "--skip-git-repo-check", "-"),
+        *("codex", "exec", "--json", f"--cd={tree}", "--sandbox=workspace-write"),
+        *(f"--add-dir={common}", f"--add-dir={common / 'worktrees' / 't-1'}"),
+        *("--model=gpt", "--skip-git-repo-check", "-"),
     )
     assert command.session_id == ""
     assert command.last_words == {"turn.completed", "turn.failed"}
+
+
+@pytest.mark.parametrize("pointer", ["gitdir: /", "gitdir: ../../..", "gitdir: ../../.git", "\udcff", None])
+def test_a_worktree_opens_no_other_folder(repository: Path, tmp_path: Path, pointer: str | None) -> None:
+    tree = repository / "trees" / "t-1"
+    (tree / ".git").unlink()
+    if pointer is not None:
+        (tree / ".git").write_bytes(os.fsencode(pointer))
+    argv = agent_of(repository).command(run_of(), tmp_path, tree).argv
+    opened = [word for word in argv if word.startswith("--add-dir")]
+    assert opened == [f"--add-dir={git.common_directory(repository)}"]
 
 
 def test_a_conversation_goes_on_and_another_sandbox_needs_no_folder(tmp_path: Path) -> None:
@@ -112,6 +139,23 @@ def test_it_is_done_when_its_turn_is() -> None:
     assert not play(*STREAM, {"type": "turn.started"}).activity().done
 
 
+def test_the_usage_of_earlier_runs_of_a_conversation_is_taken_off(tmp_path: Path) -> None:
+    def write(attempt: int, *events: dict[str, Any]) -> None:
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        (folder / "stdout.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+
+    def ended(tokens: int) -> dict[str, Any]:
+        return {"type": "turn.completed", "usage": {"input_tokens": tokens, "output_tokens": 1}}
+
+    begun = {"type": "thread.started", "thread_id": SESSION}
+    write(1, begun, ended(100))
+    write(2, {"type": "thread.started", "thread_id": "other"}, ended(7))
+    write(3, begun, {"type": "turn.started"})
+    assert play(begun, ended(300), directory=tmp_path / "4").activity().tokens == 200
+    assert play(begun, ended(300), directory=tmp_path / "1").activity().tokens == 301
+
+
 def test_an_error_on_the_way_is_not_the_end(tmp_path: Path) -> None:
     error = {"type": "error", "message": "Reconnecting... 1/5 (stream disconnected before completion)"}
     assert play(*STREAM[:2], error).activity().text.startswith("Reconnecting... 1/5")
@@ -122,7 +166,7 @@ def test_an_error_on_the_way_is_not_the_end(tmp_path: Path) -> None:
     ("message", "cause", "retry_at"),
     [
         ("You've hit your usage limit. Try again in 3 days 2 hours 5 minutes.", Cause.USAGE_LIMIT, 266_700),
-        ("You've hit your usage limit or try again at 3:28 PM.", Cause.USAGE_LIMIT, None),
+        ("You\u2019ve hit your usage limit. Ask your admin.", Cause.USAGE_LIMIT, None),
         ("exceeded retry limit, last status: 429 Too Many Requests", Cause.USAGE_LIMIT, None),
         ("unexpected status 401 Unauthorized", Cause.AUTHENTICATION, None),
         ("Quota exceeded. Check your plan and billing details.", Cause.BILLING, None),
@@ -160,9 +204,12 @@ def test_other_ends(tmp_path: Path) -> None:
     "line", [b"", b"{", b"[]", b"7", b'{"type": 7}', b'{"type": "item.started", "item": 3}']
 )
 def test_any_line_is_let_pass(line: bytes) -> None:
-    progress = CodexProgress()
+    progress = CodexProgress(Path())
     progress.take(line)
     assert progress.activity().tokens == 0
+
+
+NOON = time.mktime((2026, 11, 20, 12, 0, 0, 0, 0, -1))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +220,12 @@ def test_any_line_is_let_pass(line: bytes) -> None:
         ("try again in 99999999 days", causes.LONGEST_SPAN),
         ("try again in a while", None),
         ("in 3 days", None),
+        ("purchase more credits or try again at 3:28 PM.", 3 * 3600 + 28 * 60),
+        ("try again at 12:00 PM", 24 * 3600),
+        ("try again at 12:05 AM", 12 * 3600 + 5 * 60),
+        ("try again at Nov 22nd, 2026 12:30 PM.", 48 * 3600 + 30 * 60),
+        ("try again at Nix 22nd, 2026 12:30 PM.", None),
     ],
 )
-def test_how_long_a_message_says_to_wait(message: str, seconds: float | None) -> None:
-    assert causes.find_span(message) == seconds
+def test_when_a_message_says_to_try_again(message: str, seconds: float | None) -> None:
+    assert causes.find_retry(message, NOON) == (seconds and NOON + seconds)

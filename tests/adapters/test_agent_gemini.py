@@ -27,7 +27,7 @@ STREAM: list[dict[str, Any]] = [
 
 
 def play(*events: dict[str, Any]) -> GeminiProgress:
-    progress = GeminiProgress()
+    progress = GeminiProgress(Path())
     for event in events:
         progress.take(json.dumps(event).encode())
     return progress
@@ -120,6 +120,6 @@ def test_a_warning_on_the_way_is_not_the_end(tmp_path: Path) -> None:
     "line", [b"", b"YOLO mode", b'{"type": "message", "role": "assistant", "content": 7}']
 )
 def test_any_line_is_let_pass(line: bytes) -> None:
-    progress = GeminiProgress()
+    progress = GeminiProgress(Path())
     progress.take(line)
     assert progress.activity().text == ""
