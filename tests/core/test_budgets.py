@@ -97,7 +97,7 @@ def test_a_worker_over_its_budget_is_stopped_and_its_task_blocked_with_the_figur
     actions = world.settle()
     assert End in kinds(actions)
     assert world.mark("t-1") is Status.BLOCKED
-    reason = "its budget is spent, $2.53 of $2.50: raise {budget:…} on its line, then orch retry"
+    reason = "its budget is spent, $2.53 of $2.50: raise {budget:…} on its line or [budget], then orch retry"
     assert world.tasks["t-1"].fields["Reason"] == reason
     assert world.state.live == frozenset()
 
