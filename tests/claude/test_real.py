@@ -140,6 +140,27 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     assert project.leftovers() == []
 
 
+def test_the_conversation_is_told_what_was_wrong(world: World) -> None:
+    project = world.project
+    world.configure(
+        tables='[verify]\ncommand = "test -e second.txt || { echo second.txt is missing; false; }"\n'
+    )
+
+    def script(ask: Ask) -> Reply:
+        return [bash(commit("first")), Say("Done."), bash(commit("second")), Say("Done now.")][ask.turn]
+
+    world.api.script = script
+    project.write_tasks("[] t-1: Two files")
+    project.orch("run", "--plain", "--until-idle")
+    assert project.statuses() == {"t-1": "completed"}
+    assert len(world.api.sessions()) == 1
+    told = json.dumps(world.api.asks[2].messages[-1])
+    assert "second.txt is missing" in told
+    assert "Add first" in world.api.asks[2].text
+    outcome = world.file("t-1", 2, "outcome.json")
+    assert outcome["cost_usd"] == pytest.approx(2 * CALL_USD), "of this attempt alone"
+
+
 def test_sigterm_from_outside_costs_no_attempt_and_the_conversation_goes_on(world: World) -> None:
     project = world.project
     world.configure(tables="[retry]\nmax_attempts = 1\n")
@@ -215,7 +236,12 @@ def test_a_login_that_does_not_work_pauses_the_fleet(world: World) -> None:
     world.api.script = lambda _: Refuse(401, "authentication_error", "invalid x-api-key")
     project.write_tasks("[] t-1: First", "[] t-2: Second")
     running = project.start()
-    project.wait_for(lambda: project.status()["paused"], "the pause")
+
+    def is_quiet() -> bool:
+        status = project.status()
+        return bool(status["paused"]) and not status["workers"]
+
+    project.wait_for(is_quiet, "the pause")
     project.end(running)
     status = project.status()
     assert "Invalid API key" in status["paused_reason"]
@@ -295,6 +321,9 @@ def test_six_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(world.api.sessions()) == 6
     outcomes = [world.file(name, 1, "outcome.json") for name in tasks]
     assert sum(outcome["cost_usd"] for outcome in outcomes) == pytest.approx(12 * CALL_USD)
+    total = json.loads(project.orch("cost", "--json"))["total"]
+    assert total["usd"] == pytest.approx(12 * CALL_USD)
+    assert total["tokens"] == 12 * CALL_TOKENS
     branches = project.git("branch", "--list", "orch/*", "--format=%(refname:short)", cwd=project.origin)
     assert len(branches.splitlines()) == 6
     for branch in branches.splitlines():
