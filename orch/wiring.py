@@ -249,6 +249,13 @@ def build(
             Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
         )
 
+    def renew() -> bool:
+        if not opened.presence.renew():
+            return False
+        for folder in (opened.config.project.runs, opened.config.project.requests):
+            atomic.make_folder(folder)
+        return True
+
     setup = _make_setup(opened, executor, lenient=lenient)
     return Coordinator(
         setup,
@@ -257,6 +264,7 @@ def build(
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
+        renew=renew,
     )
 
 

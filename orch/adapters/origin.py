@@ -9,10 +9,15 @@ from pathlib import Path
 
 from orch.adapters import git
 from orch.adapters.git_locks import LeftLockError
+from orch.adapters.store import atomic
 from orch.errors import PermanentError, TransientError
 
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 """Pauses before a failed fetch is tried again (design section 7)."""
+
+_CONFIG_LIMIT = 1024 * 1024
+_SECTION = re.compile(rb'^\[remote "origin"\]\s*$([^\[]*)', re.MULTILINE)
+_URL = re.compile(rb"^[ \t]*url[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 _NO_SUCH_BRANCH = re.compile(r"couldn't find remote ref")
 
@@ -54,6 +59,8 @@ class Origin:
 
     def exists(self) -> bool:
         """Whether the repository has a remote named origin."""
+        if _is_plainly_there(git.common_directory(self._repository) / "config"):
+            return True
         found = git.run(self._repository, "config", "--get", "remote.origin.url", accept=(0, 1))
         return found.code == 0
 
@@ -118,3 +125,13 @@ class Origin:
             else:
                 break
         return True
+
+
+def _is_plainly_there(config: Path) -> bool:
+    """Whether the repository's own settings name an origin as `git clone` does. Where not, git is asked."""
+    try:
+        found = _SECTION.search(atomic.read(config, _CONFIG_LIMIT) or b"")
+    except TransientError:
+        return False
+    urls = _URL.findall(found[1]) if found else []
+    return bool(urls) and all(url.strip(b' \t\r"') for url in urls)

@@ -95,6 +95,11 @@ def current() -> dict[str, str]:
     return dict(os.environ)
 
 
+def without_repository() -> dict[str, str]:
+    """A copy of orch's own environment without what would point git at one repository."""
+    return {name: value for name, value in os.environ.items() if name not in INHERITED_FROM_GIT}
+
+
 def clean_environment() -> None:
     """Take out of os.environ what git hands to its hooks. Called once, first, by the command line.
 

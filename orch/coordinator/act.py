@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 FORGE = "the forge"
 """What the writes to the forge that belong to no run are queued under. No task is called so."""
 
-INLINE = (WriteTasks, MakeRun, Finish, Dismiss, SavePause, SaveLedger, Ask, End)
+INLINE = (WriteTasks, Dismiss, SavePause, SaveLedger, Ask, End)
 """Quick, local and better done in order: the main thread does them itself."""
 
 
@@ -69,7 +69,14 @@ def _task(action: Action) -> str:
             return run.key.task
         case Remove(task) | Retire(task):
             return task
-        case Ensure(run=key) | Sweep(run=key) | Verify(run=key) | Publish(run=key):
+        case (
+            MakeRun(run=key)
+            | Ensure(run=key)
+            | Sweep(run=key)
+            | Verify(run=key)
+            | Publish(run=key)
+            | Finish(run=key)
+        ):
             return key.task
         case _:
             return ""

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -21,11 +22,13 @@ from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
-from orch.errors import OrchError
+from orch.errors import OrchError, TransientError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
 
+SHOW_SECONDS = 0.25
+"""While results come in one after the other, what the turns came to is written and shown this often."""
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 LEAVE_SECONDS = 5.0
@@ -112,11 +115,16 @@ class Coordinator:
         mailbox: Mailbox,
         on_snapshot: Callable[[Snapshot], None] | None = None,
         refresh: float = math.inf,
+        renew: Callable[[], bool] = lambda: False,
     ) -> None:
         """`presence` is the project's lock and pid file; `reload` reads the configuration again.
 
-        `on_snapshot` is called from the loop after each turn, and must be quick; while workers are
-        live there is a turn every `refresh` seconds, for someone who looks on.
+        `renew` is called before each turn: it takes the lock again where somebody has removed its file, and
+        says whether that was so. What it raises but TransientError ends the loop.
+
+        `on_snapshot` is called from the loop after each turn (where one follows the other, four times a
+        second), and must be quick; while workers are live there is a turn every `refresh` seconds, for
+        someone who looks on.
         """
         self._setup = setup
         self._presence = presence
@@ -124,6 +132,7 @@ class Coordinator:
         self._mailbox = mailbox
         self._on_snapshot = on_snapshot
         self._refresh = refresh
+        self._renew = renew
         self._background = Background(mailbox.post)
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
@@ -149,11 +158,13 @@ class Coordinator:
             self._watch()
             state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
+            shown, shown_at = state, -math.inf
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
-                before, ports, policy = state, self._setup.ports, self._policy
+                self._renew_presence()
+                ports, policy = self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
                 except MemoryError:
@@ -161,10 +172,13 @@ class Coordinator:
                     log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
                     wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
                     continue
-                self._show(before, state)
+                drained = is_drained(state, policy)
+                if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
+                    self._show(shown, state)
+                    shown, shown_at = state, time.monotonic()
                 if not self._mailbox.waiting and not self._background.pending and done(state):
                     break
-                if is_drained(state, policy):
+                if drained:
                     self._leave()
                     break
                 timeout = wake_at - ports.clock.now()
@@ -175,6 +189,14 @@ class Coordinator:
     def _policy(self) -> Policy:
         policy = self._setup.policy
         return policy if self._launches else policy.evolve(max_concurrent_workers=0)
+
+    def _renew_presence(self) -> None:
+        try:
+            if self._renew():
+                log.warning("the files of orch were removed while it ran; what it knows it goes on with")
+                self._watch()
+        except TransientError as error:
+            log.error("%s", error)  # noqa: TRY400
 
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)
@@ -195,7 +217,11 @@ class Coordinator:
         """Write and show the state; a full disk must not end the loop."""
         ports = self._setup.ports
         snapshot = make_snapshot(
-            ports, state, self._setup.policy, pid=os.getpid(), started_at=self._started_at
+            ports,
+            state,
+            self._setup.policy,
+            pid=os.getpid(),
+            started_at=self._started_at,
         )
         complaint = ""
         try:

@@ -110,12 +110,19 @@ class Desk:
 
 @contextmanager
 def desk(
-    github: FakeGitHub, folder: Path, *, now: Callable[[], float] = time.time, token: str = ""
+    github: FakeGitHub,
+    folder: Path,
+    *,
+    now: Callable[[], float] = time.time,
+    token: str = "",
+    meter: Meter | None = None,
 ) -> Iterator[Desk]:
     """The adapter over the fake, without any waiting."""
     environ = {"GITHUB_TOKEN": token or github.token}
     credentials = credentials_of(github, environ)
-    connection = Connection(github.api_url, credentials, timeout=SECONDS, pauses=(), write_seconds=0)
+    connection = Connection(
+        github.api_url, credentials, meter=meter, timeout=SECONDS, pauses=(), write_seconds=0
+    )
     sample = clone(github, folder)
     hub = Hub(lambda: address_of(github), connection)
     try:

@@ -1,5 +1,6 @@
 """What only the forge at GitHub can suffer: other people's pull requests, edits, stumbles in every write."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from orch.adapters.forge.github.forge import Opening
+from orch.adapters.forge.github.usage import Meter
 from orch.core.forge import PullStatus, Reply, Telling
 from orch.errors import PermanentError, TransientError
 from orch.ports import PullDraft
 from tests.adapters.hub import Desk, desk
+from tests.fakes.clock import FakeClock
 from tests.github.fake import BOT, MEMBER, STRANGER, FakeGitHub
 from tests.github.faults import (
     BadGateway,
@@ -30,8 +33,14 @@ ALL = Opening(labels=("by-orch",), reviewers=(MEMBER, BOT, STRANGER))
 
 
 @pytest.fixture
-def here(github: FakeGitHub, tmp_path: Path) -> Iterator[Desk]:
-    with desk(github, tmp_path) as made:
+def later() -> FakeClock:
+    """By which it is known whether GitHub's limits still hold."""
+    return FakeClock(time.time())
+
+
+@pytest.fixture
+def here(github: FakeGitHub, tmp_path: Path, later: FakeClock) -> Iterator[Desk]:
+    with desk(github, tmp_path, meter=Meter(now=later.now)) as made:
         yield made
 
 
@@ -283,6 +292,11 @@ def _rerun(here: Desk) -> None:
     here.reviews().rerun(_status(here), [Job(failed, "test", "cancelled")])
 
 
+def _tell_twice(here: Desk) -> None:
+    for text in ("One", "Two"):
+        here.tracker().tell(1, Telling(text))
+
+
 def _by_orch(github: FakeGitHub, number: int) -> int:
     return sum(comment.user == BOT for comment in github.issue(number).comments)
 
@@ -305,7 +319,7 @@ WRITES = {
     "its edit": Write(
         "PATCH",
         "*/issues/comments/*",
-        lambda here: (here.tracker().tell(1, Telling("One")), here.tracker().tell(1, Telling("Two"))),
+        _tell_twice,
         lambda github: _by_orch(github, 1),
     ),
     "a label": Write(
@@ -345,10 +359,18 @@ WRITES = {
 }
 
 
-@pytest.mark.parametrize("trouble", FAULTS, ids=str)
-@pytest.mark.parametrize("what", WRITES)
+SOME = (BadGateway(), Dropped(after_write=False), Nonsense(html=False), SecondaryLimited(retry_after=0))
+"""For the small writes. That each fault of a write is a TransientError, test_github_connection holds."""
+GREAT = ("the pull request", "the comment", "an answer in a thread", "the merge")
+
+
+@pytest.mark.parametrize(
+    ("what", "trouble"),
+    [(what, trouble) for what in WRITES for trouble in (FAULTS if what in GREAT else SOME)],
+    ids=str,
+)
 def test_whatever_goes_wrong_each_write_is_made_once(
-    github: FakeGitHub, here: Desk, what: str, trouble: Trouble
+    github: FakeGitHub, here: Desk, later: FakeClock, what: str, trouble: Trouble
 ) -> None:
     write = WRITES[what]
     github.open_issue("Bug", labels=["orch"])
@@ -360,8 +382,8 @@ def test_whatever_goes_wrong_each_write_is_made_once(
         github.finish_check(2, "test", "cancelled")
     fault = github.faults.add(write.method, write.path, trouble, containing=write.containing)
     for _ in range(4):
-        # As often as the coordinator would, and each time as after a restart.
-        here.hub.connection.meter.calm()
+        # As often as the coordinator would, each time as after a restart, and after any silence.
+        later.advance(3700)
         try:
             write.act(here)
         except TransientError:

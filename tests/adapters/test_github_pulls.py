@@ -11,6 +11,7 @@ from tests.adapters.hub import Desk, desk
 from tests.fakes.clock import FakeClock
 from tests.github.fake import BOT, MEMBER, OWNER, STRANGER, FakeGitHub, fake_github
 from tests.github.state import Annotation
+from tests.github.traffic import Reply as WireReply
 
 pytestmark = pytest.mark.usefixtures("contracts")
 PULLS = "/repos/acme/widget/pulls"
@@ -263,13 +264,14 @@ def test_merged_and_closed(github: FakeGitHub, here: Desk) -> None:
 
 
 def test_the_requests_of_a_hundred_that_wait_for_ci(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
+    head = github.push("orch/gh-0-x", {"0.txt": "x"})
+    for count in range(100):
+        github.repository.move(f"orch/gh-{count}-x", head)
     with github.at_once():
-        numbers = []
-        for count in range(100):
-            github.repository.move(f"orch/gh-{count}-x", str(github.head("main")))
-            github.push(f"orch/gh-{count}-x", {f"{count}.txt": "x"})
-            numbers.append(github.open_pull(f"orch/gh-{count}-x", by=BOT).number)
-            github.start_checks(numbers[-1], "build")
+        numbers = [github.open_pull(f"orch/gh-{count}-x", by=BOT).number for count in range(100)]
+        github.push("orch/gh-7-x", {"7.txt": "x"})
+        for number in (numbers[0], numbers[7]):  # The others have the head of the first.
+            github.start_checks(number, "build")
     tracker = here.tracker()
     wanted = Wanted(pulls=frozenset(url_of(github, number) for number in numbers))
     assert len(tracker.look(wanted).pulls or {}) == 100
@@ -287,11 +289,11 @@ def test_the_requests_of_a_hundred_that_wait_for_ci(github: FakeGitHub, here: De
 
 
 def test_more_changes_than_one_page_of_the_list(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
+    number = open_pull(github)
+    for count in range(130):
+        github.repository.move(f"b{count}", str(github.head("orch/gh-1-fix")))
     with github.at_once():
-        number = open_pull(github)
         for count in range(130):
-            github.repository.move(f"b{count}", str(github.head("orch/gh-1-fix")))
-            github.push(f"b{count}", {f"{count}.txt": "x"})
             github.open_pull(f"b{count}")
     clock.advance(1000)
     tracker = here.tracker()
@@ -316,3 +318,16 @@ def test_the_pull_request_that_orch_opened_is_found_by_its_url(github: FakeGitHu
     here.commit("orch/gh-1-fix", "a.txt", "a")
     pull = here.forge().publish(PullDraft("orch/gh-1-fix", "Fix", "Text"))
     assert look(github, here.tracker(), pull.number).url == pull.url
+
+
+def test_the_token_of_an_app_is_known_by_graphql(github: FakeGitHub, here: Desk) -> None:
+    class Denied:
+        after_write = False
+
+        def spoil(self, reply: object) -> WireReply:
+            return WireReply(403, {}, b'{"message": "Resource not accessible by integration"}')
+
+    github.faults.add("GET", "/user", Denied())
+    assert here.hub.login() == BOT
+    assert here.hub.is_me(f"{BOT}[bot]")
+    assert not here.hub.is_me(MEMBER)

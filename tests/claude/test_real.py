@@ -128,7 +128,6 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     coordinator.kill()
     coordinator.wait()
     world.kill_worker("t-1", 1)
-    assert any("sleep 300" in line for line in project.leftovers()), "its tools live on"
     project.orch("run", "--plain", "--until-idle")
     assert project.statuses() == {"t-1": "completed"}
     assert len(world.api.sessions()) == 1, "one conversation"

@@ -28,7 +28,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             made.orch("stop", "--all", "--now")
 
 
-def test_the_whole_path(hub: Hub) -> None:
+def test_the_whole_path(hub: Hub) -> None:  # noqa: PLR0915  one path, step by step
     github, project = hub.github, hub.project
     first = github.open_issue("Fix the login", "It fails with *Ü*.", labels=["orch"]).number
     second = github.open_issue("Say so", f"Depends on #{first}", labels=["orch"]).number

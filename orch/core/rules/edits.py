@@ -99,8 +99,8 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
     if task.mark == mark:
         if not run.marked:
             run = draft.put(run.evolve(marked=True))
-        fields = _fields_live(draft, run)
-        if any(task.fields.get(name) != (value and bullet_text(value)) for name, value in fields):
+        fields, told = _fields_live(draft, run), task.fields
+        if any(told.get(name) != (value and bullet_text(value)) for name, value in fields):
             draft.write(SetMark(task.id, mark, mark, fields))
         if run.phase is Phase.READY and run.stopping is None:
             _launch(draft, run)

@@ -21,6 +21,7 @@ from orch.ports import Finding
 
 NO_BRANCH = "orch/forge-check-no-such-branch"
 LABEL_COLOR = "5319e7"
+LATER = "try again later"
 FEW_LEFT = 500
 """So many requests should be left: a poll that finds something new takes two and more."""
 
@@ -44,7 +45,7 @@ def check(
         )
         found = hub.repository(again=True)
     except OrchError as error:
-        return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
+        return [*findings, Finding(ok=False, what=error.message, do=error.hint or LATER)]
     findings += [
         *_check_scopes(scopes),
         *_check_repository(hub, found),
@@ -128,7 +129,7 @@ def _check_labels(hub: Hub, issue_label: str, labels: Sequence[str]) -> list[Fin
             do = "orch forge check --create-label makes it" if name == issue_label else "make it on GitHub"
             findings.append(Finding(ok=False, what=f"there is no label {name!r}", do=do))
         except OrchError as error:
-            findings.append(Finding(ok=False, what=error.message, do=error.hint))
+            findings.append(Finding(ok=False, what=error.message, do=error.hint or LATER))
     return findings
 
 

@@ -195,7 +195,7 @@ class GitHubForge:
     def _bring_up_to_date(self, pull: shapes.Pull, draft: PullDraft) -> shapes.Pull:
         """Labels, reviewers, title and body of one that orch opened; what a person edited stays."""
         body = pull.body or ""
-        if not (markers.is_pull(body) and self._hub.is_me(pull.user)):
+        if not (markers.is_pull(body) and self._hub.is_me(pull.user.login if pull.user else "")):
             return pull
         if not markers.is_done(body):
             self._dress(pull)

@@ -7,6 +7,9 @@ from functools import cached_property
 from orch.adapters.forge.github import shapes
 from orch.adapters.forge.github.address import Address
 from orch.adapters.forge.github.connection import Connection, StumbleError
+from orch.adapters.forge.github.failures import DeniedError
+
+VIEWER = "query viewer { viewer { login } }"
 
 
 class Hub:
@@ -62,12 +65,16 @@ class Hub:
         """Who the token belongs to, asked once."""
         with self._lock:
             if not self._login:
-                self._login = self.connection.read("/user", shapes.Account).login
+                try:
+                    self._login = self.connection.read("/user", shapes.Account).login
+                except DeniedError:
+                    # The token of an app, as GITHUB_TOKEN is in a workflow, is nobody's in REST.
+                    self._login = self.connection.ask(VIEWER, {}, shapes.Viewer).viewer.login
             return self._login
 
-    def is_me(self, account: shapes.Account | None) -> bool:
-        """Whether that is the holder of the token."""
-        return account is not None and account.login.lower() == self.login().lower()
+    def is_me(self, login: str) -> bool:
+        """Whether that is the holder of the token. REST and GraphQL write the names of bots differently."""
+        return _bare(login) == _bare(self.login())
 
     def check_name(self, repository_url: str) -> None:
         """Raise StumbleError where an answer comes from a repository of another name than was asked.
@@ -88,3 +95,7 @@ class Hub:
             if rest.isascii() and rest.isdecimal() and len(rest) < 12:
                 return int(rest)
         return 0
+
+
+def _bare(login: str) -> str:
+    return login.lower().removesuffix("[bot]")

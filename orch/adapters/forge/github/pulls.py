@@ -187,7 +187,6 @@ class Pulls:
         known.changed = full.updated_at.timestamp() > now - RECENT_SECONDS
 
     def _read(self, url: str, full: Full) -> PullStatus:
-        me = self._hub.login()
         state = full.state.lower()
         result = checks.result(full) if state == "open" else Checks.NONE
         approvers, objectors = talk.opinions(full)
@@ -203,7 +202,7 @@ class Pulls:
             conflicts=_CONFLICTS.get(full.mergeable) if state == "open" else None,
             checks=result,
             jobs=checks.failed(self._hub, full) if result is Checks.RED else (),
-            remarks=talk.remarks(full, me, url),
+            remarks=talk.remarks(full, url, self._hub.is_me),
             approvers=approvers,
             objectors=objectors,
             auto_merge=full.auto_merge_request is not None,

@@ -146,7 +146,7 @@ class GitHubReviews:
 
     def _is_written(self, comments: Sequence[shapes.Comment], reply: Reply) -> bool:
         return any(
-            markers.is_reply(comment.text, reply.remark, reply.key) and self._hub.is_me(comment.user)
+            markers.is_reply(comment.text, reply.remark, reply.key) and self._hub.is_me(comment.login)
             for comment in comments
         )
 

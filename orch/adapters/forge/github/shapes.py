@@ -11,6 +11,12 @@ class Account(msgspec.Struct):
     login: str
 
 
+class Viewer(msgspec.Struct):
+    """Who asks, in GraphQL's words."""
+
+    viewer: Account
+
+
 class RepositoryName(msgspec.Struct):
     """A repository that something belongs to."""
 

@@ -1,6 +1,6 @@
 """What people said about a pull request, and what of it nobody has settled yet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from orch.adapters.forge.github import markers
 from orch.adapters.forge.github.graph_pulls import Full, Said
@@ -21,12 +21,12 @@ def split(remark: str) -> tuple[str, int]:
     return (kind, int(number)) if known else ("", 0)
 
 
-def remarks(full: Full, me: str, url: str) -> tuple[Remark, ...]:
-    """See `PullStatus.remarks`. `me` is orch's own account, whose marks count; `url` of the pull request."""
+def remarks(full: Full, url: str, is_me: Callable[[str], bool]) -> tuple[Remark, ...]:
+    """See `PullStatus.remarks`. `url` of the pull request; `is_me` knows the login whose marks count."""
     found: list[Remark] = []
     answered: set[str] = set()
     for kind, said, path, line in _all(full):
-        if said.login.lower() == me.lower() and markers.is_ours(said.body):
+        if markers.is_ours(said.body) and is_me(said.login):
             answered |= markers.answered(said.body)
             continue
         if not said.body.strip() or (kind == REVIEW and said.state not in _TEXTS):

@@ -68,7 +68,7 @@ class GitHubTracker:
                 comment.created_at.timestamp() if comment.created_at else 0.0,
             )
             for comment in self._said(issue)
-            if not (markers.is_ours(comment.text) and self._hub.is_me(comment.user))
+            if not (markers.is_ours(comment.text) and self._hub.is_me(comment.login))
         )
 
     def tell(self, issue: int, telling: Telling) -> None:
@@ -117,7 +117,7 @@ class GitHubTracker:
             except MissingError:
                 del self._comments[issue]  # A person deleted it.
         for comment in self._said(issue):
-            if markers.is_status(comment.text) and self._hub.is_me(comment.user):
+            if markers.is_status(comment.text) and self._hub.is_me(comment.login):
                 self._comments[issue] = comment.id
                 if comment.text.replace("\r\n", "\n") != text:
                     self._edit_comment(comment.id, text)

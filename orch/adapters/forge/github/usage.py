@@ -14,7 +14,7 @@ SECOND_LIMIT_SECONDS = 60.0
 """GitHub's documentation of rate limits: wait at least a minute where it says nothing, then ever longer."""
 
 LONGEST_SECONDS = 3600.0
-FAILURE_SECONDS = 300.0
+FAILURE_SECONDS = 60.0
 """No wait after a mere failure is longer."""
 
 
@@ -69,11 +69,6 @@ class Meter:
         """Seconds for which nothing of `resource` may be sent; 0: it may."""
         with self._lock:
             return max(0.0, max(self._quiet.get(resource, 0.0), self._quiet.get("", 0.0)) - self._now())
-
-    def calm(self) -> None:
-        """Forget that GitHub asked for silence: somebody wants to try at once."""
-        with self._lock:
-            self._quiet.clear()
 
     def answered(self, resource: str, headers: Mapping[str, str], *, unchanged: bool = False) -> None:
         """An answer came, good or bad."""
