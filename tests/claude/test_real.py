@@ -145,10 +145,8 @@ def test_the_conversation_is_told_what_was_wrong(world: World) -> None:
         tables='[verify]\ncommand = "test -e second.txt || { echo second.txt is missing; false; }"\n'
     )
 
-    def script(ask: Ask) -> Reply:
-        return [bash(commit("first")), Say("Done."), bash(commit("second")), Say("Done now.")][ask.turn]
-
-    world.api.script = script
+    replies: list[Reply] = [bash(commit("first")), Say("Done."), bash(commit("second")), Say("Done now.")]
+    world.api.script = lambda ask: replies[ask.turn]
     project.write_tasks("[] t-1: Two files")
     project.orch("run", "--plain", "--until-idle")
     assert project.statuses() == {"t-1": "completed"}
