@@ -202,6 +202,53 @@ def test_a_conversation_that_a_person_has_open_waits(world: World, tmp_path: Pat
     assert conversations.find_noted(notes, session) == 0
 
 
+def test_one_that_is_stopped_keeps_its_work_and_goes_on_when_it_is_wanted(world: World) -> None:
+    project = world.project
+    world.configure()
+    replies: list[Reply] = [
+        bash('echo half > half.txt; echo started > "$SIGNS/t-1"; sleep 300'),
+        bash(commit("whole")),
+        Say("Both halves are there."),
+    ]
+    world.api.script = lambda ask: replies[ask.turn]
+    project.write_tasks("[] t-1: Two halves")
+    running = project.start()
+    project.wait_for_sign("t-1")
+    project.orch("stop", "t-1", "--now")
+    project.wait_for(lambda: project.statuses() == {"t-1": "blocked"}, "the end")
+    assert world.file("t-1", 1, "exit.json")["code"] == 143
+    assert project.git("show", "refs/orch/saved/t-1/1:half.txt") == "half"
+    project.orch("retry", "t-1")
+    project.wait_for(lambda: project.statuses() == {"t-1": "completed"}, "the end")
+    project.end(running)
+    assert len(world.api.sessions()) == 1
+    assert project.git("show", "orch/t-1-two-halves:half.txt") == "half"
+    assert project.leftovers() == []
+
+
+def test_hooks_that_are_trusted_run_and_what_is_denied_is_told(world: World) -> None:
+    project = world.project
+    world.configure()
+    path = project.root / "config.toml"
+    trusting = '[agents.claude]\ntrust_hooks = true\npermission_mode = "dontAsk"\n'
+    once = path.read_text().replace("[retry]\n", "[retry]\nmax_attempts = 1\n")
+    path.write_text(once.replace("[agents.claude]\n", trusting))
+    hook = project.root.parent / "hook"
+    run = {"hooks": [{"type": "command", "command": f"touch {hook}"}]}
+    (project.root / ".claude").mkdir()
+    (project.root / ".claude" / "settings.json").write_text(json.dumps({"hooks": {"SessionStart": [run]}}))
+    project.git("add", "-A")
+    project.git("commit", "-qm", "Hooks")
+    project.git("push", "-q")
+    world.api.script = lambda ask: bash("touch x.txt") if ask.turn % 2 == 0 else Say("I may not.")
+    project.write_tasks("[] t-1: Touch it")
+    project.orch("run", "--plain", "--until-idle")
+    assert hook.exists()
+    assert project.statuses() == {"t-1": "failed"}
+    assert world.attempts("t-1") == 1
+    assert "it was not allowed to use: Bash" in project.tasks
+
+
 def test_a_budget_stops_it_and_blocks_the_task(world: World) -> None:
     project = world.project
     world.configure()
