@@ -491,7 +491,11 @@ class TestLogs:
         path = tmp_path / "stdout.jsonl"
         path.write_text("".join(json.dumps(say("x", name)) + "\n" for name in "abcdef"))
         assert logs.activity(tmp_path).turns == 6
-        path.write_text(json.dumps(say("y", "g")) + "\n")
+        line = json.dumps(say("y", "g")) + "\n"
+        path.write_text(line[:9])
+        assert logs.activity(tmp_path).turns == 0
+        with path.open("a") as file:
+            file.write(line[9:])
         assert logs.activity(tmp_path).turns == 1
 
     def test_the_runs_that_are_remembered_are_few(self, tmp_path: Path) -> None:
