@@ -486,6 +486,17 @@ class TestLogs:
             file.write(json.dumps(say("two", "b")) + "\n")
         assert logs.activity(tmp_path).text == "two"
 
+    def test_what_the_verdict_has_read_is_in_the_activity(self, tmp_path: Path) -> None:
+        logs = Logs(lambda _: ClaudeProgress())
+        path = tmp_path / "stdout.jsonl"
+        path.write_text(json.dumps(say("one", "a")) + "\n")
+        assert not logs.activity(tmp_path).done
+        with path.open("a") as file:
+            file.write(json.dumps(say("two", "b")) + "\n" + json.dumps(result()))
+        assert logs.verdict(tmp_path, OK).ok
+        assert logs.activity(tmp_path).done
+        assert logs.activity(tmp_path).text == "two"
+
     def test_another_file_begins_anew(self, tmp_path: Path) -> None:
         logs = Logs(lambda _: ClaudeProgress())
         path = tmp_path / "stdout.jsonl"

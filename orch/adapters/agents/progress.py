@@ -74,7 +74,6 @@ class Logs(Generic[Kind]):
             if rest := log.lines.take_rest():
                 # The last line of one that was killed may be whole all the same.
                 log.progress.take(rest)
-                log.activity = None
             return log.progress.verdict(exit, directory)
 
     def _find(self, directory: Path) -> _Log[Kind]:
@@ -88,6 +87,7 @@ class Logs(Generic[Kind]):
             return log
 
     def _catch_up(self, log: _Log[Kind], directory: Path) -> None:
+        log.activity = None
         for line in log.lines.read():
             self._begin_anew(log, directory)
             log.progress.take(line)
