@@ -91,7 +91,7 @@ def test_a_usage_limit_parks_and_the_conversation_goes_on(world: World) -> None:
     world.api.script = script
     project.write_tasks("[] t-1: Do it in two halves")
     running = project.start("--until-idle")
-    project.wait_for(lambda: "claude limited until" in project.orch("status"), "the notice")
+    project.wait_for(lambda: "claude limited until" in project.log(), "the notice")
     running.wait(120)
     assert project.statuses() == {"t-1": "completed"}
     first, second = world.file("t-1", 1, "outcome.json"), world.file("t-1", 2, "outcome.json")
@@ -353,7 +353,7 @@ def test_six_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 
     def script(ask: Ask) -> Reply:
         if ask.turn == 0:
-            together.wait(60)
+            together.wait(120)
             return bash(commit(f"of-{ask.session[:8]}"))
         return Say("done")
 
