@@ -199,6 +199,12 @@ def test_an_unterminated_last_line_starts_only_when_it_is_settled() -> None:
             "no work: the agent committed nothing (2 files left uncommitted, saved in r)",
         ),
         (
+            Exit(EndReason.EXITED, 0),
+            Evidence(verdict=Verdict(ok=True, reason="it was not allowed to use: Bash")),
+            Status.FAILED,
+            "no work: the agent ended well but committed nothing; it was not allowed to use: Bash",
+        ),
+        (
             Exit(EndReason.EXITED, 3),
             Evidence(commits=("c",), verdict=Verdict(ok=False, reason="exit code 3")),
             Status.FAILED,
