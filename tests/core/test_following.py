@@ -1,5 +1,6 @@
 """Issues and pull requests in any interleaving: nothing is handled twice, nothing is left lying."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
@@ -9,6 +10,8 @@ from orch.core.model import ApproveRequest, Evidence, Exit, ForgePolicy, RunKey,
 from orch.core.rules.trust import digest
 from tests.core.test_machine import EXITS, Coordination
 from tests.core.world import status_of
+
+pytestmark = pytest.mark.timeout(600)  # thousands of turns, on a machine that may be busy
 
 ISSUES = [7, 8]
 NUMBERED = [f"gh-{number}" for number in ISSUES]

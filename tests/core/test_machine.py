@@ -1,5 +1,6 @@
 """Any interleaving of what can happen: a worker is never doubled, a task is never forgotten."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -27,6 +28,8 @@ from orch.core.model import (
 from tests.core.world import World
 
 DAY = 86_400.0
+pytestmark = pytest.mark.timeout(600)  # thousands of turns, on a machine that may be busy
+
 NAMES = [f"t-{number}" for number in range(1, 6)]
 EXITS = [
     (Exit(EndReason.EXITED, 0), Evidence("a" * 40, ("work",), verdict=Verdict(ok=True, cost_usd=0.5))),

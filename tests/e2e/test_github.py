@@ -11,7 +11,10 @@ from tests.github.fake import OWNER, STRANGER, fake_github
 from tests.github.packages import missing
 from tests.github.routes import operations
 
-pytestmark = pytest.mark.skipif(bool(missing(operations())), reason=f"no contracts: {missing(operations())}")
+pytestmark = [
+    pytest.mark.skipif(bool(missing(operations())), reason=f"no contracts: {missing(operations())}"),
+    pytest.mark.timeout(600),  # many processes, one after the other, on a machine that may be busy
+]
 
 
 @pytest.fixture
