@@ -67,7 +67,8 @@ def tell_issues(draft: Draft) -> None:
     if not draft.policy.forge.intake or document is None or not forge.ledger.issues:
         return
     before, known = draft.before.forge, draft.before.document.tasks if draft.before.document else {}
-    looked, freed = forge.looks != before.looks, before.telling.keys() - forge.telling.keys()
+    looked, back = forge.looks != before.looks, before.failures > 0 and not forge.failures
+    freed = before.telling.keys() - forge.telling.keys()
     due = {number for number, at in forge.tell_at.items() if at <= draft.now}
     if document is draft.before.document and forge.ledger is before.ledger and not (looked or freed or due):
         return
@@ -75,10 +76,8 @@ def tell_issues(draft: Draft) -> None:
         task = document.tasks.get(issue_id(number))
         if task is None or number not in forge.saved.issues:
             continue
-        if task is not known.get(task.id) or entry is not before.ledger.issues.get(number):
-            again = True
-        else:
-            again = number in freed or number in due
+        changed = task is not known.get(task.id) or entry is not before.ledger.issues.get(number)
+        again = changed or back or number in freed or number in due
         if again:
             _tell(draft, number, entry, task)
         if again or looked:
