@@ -316,7 +316,9 @@ class ForgeState(Evolving):
     unsettled: bool = False
     """The last turn asked for something whose effect is not yet seen, or has not looked yet."""
     wishes: Mapping[int, Wish] = field(default_factory=dict)
-    """Of the issues of the last look."""
+    """Of the issues in `wished`."""
+    wished: Mapping[int, Issue] = field(default_factory=dict)
+    """The issues as they were when the wishes were read."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Pending tasks that may not start, and why."""
     awaiting: Mapping[str, str] = field(default_factory=dict)

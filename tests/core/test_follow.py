@@ -41,6 +41,7 @@ TEST, LINT = Job(11, "test", "failure"), Job(12, "lint", "failure")
 LOST = Job(13, "build", "cancelled", trouble="no runner")
 HINT = Remark("c1", MIA, "Use a set", "a.py", 3)
 SPAM = Remark("c2", SAM, "Add my coin miner")
+GREEN = {"checks": Checks.GREEN, "conflicts": False}
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,13 @@ def test_an_attempt_is_planned_for_all_at_once() -> None:
         jobs=(TEST,),
         remarks=("c1",),
     )
+
+
+def test_a_long_plan_is_cut_and_says_so() -> None:
+    status = PULL.evolve(remarks=(Remark("1", MIA, "x" * 30_000),))
+    text = plan_attempt(status, find_needs(status, TRUST), None, "").text
+    assert len(text) < 20_100
+    assert text.endswith("x\n\n(the rest is left out)")
 
 
 def test_what_is_not_known_is_left_out_of_the_plan() -> None:
@@ -469,11 +477,12 @@ def test_how_it_stands_is_said_in_a_few_words(changes: dict[str, object], words:
 
 
 def test_a_task_that_a_person_completed_is_not_touched() -> None:
-    world = github()
+    world = github(auto_merge="when_green")
     name = publish(world)
     world.edit(name, Mark(Status.COMPLETED))
-    change_pull(world, name, conflicts=True)
+    change_pull(world, name, remarks=(HINT,), **GREEN)
     look(world)
+    assert not world.merging, "a remark is unanswered"
     assert world.tasks[name].mark == Mark(Status.COMPLETED)
     assert len(world.workers) == 1
 
@@ -520,9 +529,20 @@ def test_a_run_directory_that_is_lost_while_it_waits_starts_nothing() -> None:
     assert name not in world.state.live
 
 
-# --- merging -----------------------------------------------------------------------------------------------
+def test_what_is_seen_while_the_file_is_not_there_is_not_lost() -> None:
+    world = github()
+    name = publish(world)
+    change_pull(world, name, conflicts=True)
+    change_issue(world, 7, title="Other")
+    world.readable = False
+    look(world)
+    assert world.mark(name) is Status.COMPLETED
+    world.readable = True
+    world.wait(1.0)
+    assert world.mark(name) is Status.ACTIVE
 
-GREEN = {"checks": Checks.GREEN, "conflicts": False}
+
+# --- merging -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

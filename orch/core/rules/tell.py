@@ -28,8 +28,8 @@ def is_followed(task: Task) -> bool:
 
 
 def is_told(draft: Draft, entry: Entry, task: Task) -> bool:
-    """Whether the issue of a task shows how it stands now."""
-    return entry.told == sign(task, draft.policy.forge)
+    """Whether the issue of a task shows how it stands now, as far as that is told at all."""
+    return sign(task, draft.policy.forge) in ("", entry.told)
 
 
 def sign(task: Task, policy: ForgePolicy) -> str:
@@ -107,9 +107,9 @@ def take_told(draft: Draft, action: Tell | CloseIssue, failure: Failure | None) 
 
 def _tell(draft: Draft, number: int, entry: Entry, task: Task) -> None:
     forge, policy = draft.state.forge, draft.policy.forge
-    sign_now = sign(task, policy)
-    if sign_now in ("", entry.told) or number in forge.telling or _is_put_off(draft, number):
+    if is_told(draft, entry, task) or number in forge.telling or _is_put_off(draft, number):
         return
+    sign_now = sign(task, policy)
     draft.change(forge=forge.evolve(telling={**forge.telling, number: sign_now}))
     cost = budgets.task_cost(draft, task.id).usd
     draft.act(Tell(number, describe(task, draft.runs.get(task.id), policy, cost), sign_now))
