@@ -30,6 +30,7 @@ from orch.core.model import (
 )
 from orch.core.rules.follow import Needs, find_needs, is_approved, plan_attempt
 from tests.core.issues import MIA, SAM, change_issue, change_pull, github, look, open_issue, publish, status
+from tests.core.stories import limit
 from tests.core.world import World
 
 TRUST = Trust()
@@ -406,6 +407,22 @@ def test_a_follow_up_needs_its_agent_and_no_stop() -> None:
     assert name not in world.state.live
     world.requests = []
     world.settle()
+    assert world.mark(name) is Status.ACTIVE
+
+
+def test_a_follow_up_waits_for_the_usage_limit_of_its_agent() -> None:
+    world = github()
+    name = publish(world)
+    world.add("t-99")
+    world.settle()
+    world.wait()
+    limit(world, "t-99", after=1000.0)
+    change_pull(world, name, conflicts=True)
+    look(world)
+    assert world.state.live == frozenset()
+    assert world.mark(name) is Status.COMPLETED
+    for _ in range(60):
+        world.wait()
     assert world.mark(name) is Status.ACTIVE
 
 
