@@ -398,6 +398,12 @@ class Repository(Protocol):
     def tend(self) -> None:
         """Have git put its objects in order if there is need. Does not wait until that is done."""
 
+    def warm(self) -> bool:
+        """Make one worktree ready for a task to come, if there are fewer than are wanted.
+
+        Says whether one more is to be made.
+        """
+
 
 class Prompts(Protocol):
     """Writes the prompt of an attempt."""

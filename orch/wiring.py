@@ -334,6 +334,8 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
             lines.append(f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else ""))
     days, now = project.config.coordinator.keep_days, SystemClock().now()
     removed = "would remove" if dry_run else "removed"
+    spare = _make_worktrees(project, _guess_base(project)).tidy(dry_run=dry_run)
+    lines += [f"{removed} {path}: it is of no use to a task" for path in spare]
     pruned = project.runs.prune(days, now, dry_run=dry_run)
     return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
@@ -427,6 +429,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     redaction.remember(settings.secrets())
     hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
     local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
+    worktrees = _make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -437,8 +440,8 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
-        repository=GitRepository(project.root),
+        worktrees=worktrees,
+        repository=GitRepository(project.root, warm=worktrees.warm),
         forge=hub.forge if hub else local,
         tracker=hub.tracker if hub else LocalTracker(local),
         reviews=hub.reviews if hub else LocalReviews(),
@@ -465,6 +468,7 @@ def _make_worktrees(
         hooks=_make_hooks(project.config),
         warn=project.warn,
         access=access,
+        warm=project.config.worktree.warm,
     )
 
 

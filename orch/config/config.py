@@ -97,6 +97,7 @@ class Config:
             budget=self.budget.budget(),
             fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
             forge=self.forge_policy(),
+            warm=self.worktree.warm,
         )
 
     def forge_policy(self) -> ForgePolicy:

@@ -390,6 +390,10 @@ class WorktreeSettings(Settings):
     """Worktrees of failed and blocked tasks are removed after this long, their work saved first.
     Without it they stay until `orch clean`."""
 
+    warm: Annotated[int, Meta(ge=0, le=32)] = 0
+    """So many checked-out worktrees are kept ready for tasks to come, under `.warm` in `base_dir`. They are
+    made while nothing is being launched; a launch then takes milliseconds, however large the repository."""
+
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
         for key, command in (("setup", self.setup), ("teardown", self.teardown)):

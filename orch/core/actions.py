@@ -261,6 +261,14 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """Make one worktree ready for a task to come, if there are fewer than are wanted.
+
+    Result: whether one more is to be made.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Tend:
     """Have git put the repository's objects in order, if there is need."""
 
@@ -289,6 +297,7 @@ Action = (
     | Retire
     | Prune
     | Tend
+    | Warm
 )
 
 

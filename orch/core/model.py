@@ -646,6 +646,8 @@ class Policy(Evolving):
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
     forge: ForgePolicy = ForgePolicy()
+    warm: int = 0
+    """So many worktrees are kept ready for tasks to come."""
     budget: Budget = Budget()
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     """By agent: which agent, or `model:NAME` of its own, takes over while it is parked."""

@@ -162,6 +162,8 @@ class State(Evolving):
     """The local date of the last look at Completed Today, YYYY-MM-DD."""
     pruned: str = ""
     """The local date on which old run directories were last removed and git was tended, YYYY-MM-DD."""
+    warm: bool = False
+    """Whether as many worktrees are ready as are wanted, or one is being made."""
     unseen: frozenset[str] = frozenset()
     """What could not be looked at the last time."""
     alike: tuple[QuickFailure, ...] = ()
