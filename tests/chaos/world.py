@@ -47,7 +47,7 @@ HOOKS = (
     "",
     "[worktree]\nwarm = 2",
     "[worktree]\nsetup = 'sleep 0.1'\nteardown = 'sleep 0.1'",
-    "[worktree]\nwarm = 2\nsetup = '(setsid sleep 300 &) ; sleep .1'\nteardown = '(trap : TERM; sleep 300) &'",
+    "[worktree]\nwarm = 2\nsetup = '(setsid sleep 300 &) ; sleep 0'\nteardown = '(trap : TERM; sleep 300) &'",
 )
 VERIFIES = ("", "[verify]\ncommand = 'sleep 0.2'", "[verify]\ncommand = '(sleep 300 &) ; sleep 0.05'")
 
