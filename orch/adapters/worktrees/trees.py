@@ -219,6 +219,8 @@ class GitWorktrees:
         return base is None or not git.is_ancestor(self._repository, known[ref], base)
 
     def _commits(self, base: str, head: str) -> tuple[str, ...]:
+        if base == head:
+            return ()
         wanted = ("log", "--reverse", f"--max-count={COMMITS_LIMIT}", "--format=%B%x00", "--encoding=UTF-8")
         data = git.run(self._repository, *wanted, f"{base}..{head}", "--").data
         texts = (text.decode("utf-8", "replace").strip() for text in data.split(b"\0\n"))
