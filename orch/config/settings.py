@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
@@ -15,6 +15,11 @@ from orch.config.places import KeyPath
 from orch.config.project import DIRECTORY_NAME
 from orch.core.costs import Allowance, Budget
 from orch.core.model import MODEL, Drain
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 Complaint = tuple[KeyPath, str]
 """A key of a table, and what is wrong with its value."""
