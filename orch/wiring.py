@@ -11,15 +11,10 @@ from pathlib import Path
 from orch import config
 from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
-from orch.adapters.agents import passages
-from orch.adapters.agents.claude import ClaudeAgent
-from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
-from orch.adapters.agents.gemini import GeminiAgent
 from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
-from orch.adapters.forge.github import parts as github
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -185,15 +180,15 @@ def next_prompt(project: Project, name: str, *, fresh: bool = False) -> str:
 
 def find_transcript(project: Project, agent: str) -> Transcript | None:
     """What reads the output of an agent for a person; None where it is plain text, or nobody knows."""
+    from orch.adapters.agents import passages
+
+    transcripts: Mapping[AgentKind, Transcript] = {
+        AgentKind.CLAUDE: passages.read_claude,
+        AgentKind.CODEX: passages.read_codex,
+        AgentKind.GEMINI: passages.read_gemini,
+    }
     settings = project.config.agents.get(agent)
-    return _TRANSCRIPTS.get(settings.kind) if settings else None
-
-
-_TRANSCRIPTS: Mapping[AgentKind, Transcript] = {
-    AgentKind.CLAUDE: passages.read_claude,
-    AgentKind.CODEX: passages.read_codex,
-    AgentKind.GEMINI: passages.read_gemini,
-}
+    return transcripts.get(settings.kind) if settings else None
 
 
 def expenses(project: Project) -> Sequence[Expense]:
@@ -427,7 +422,11 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
-    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    hub = None
+    if _is_github(settings):
+        from orch.adapters.forge.github import parts as github
+
+        hub = github.make(project.root, settings, base=base, warn=project.warn)
     local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     worktrees = _make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict)
     return Ports(
@@ -492,13 +491,20 @@ def _make_agents(settings: Config) -> dict[str, Agent]:
 
 
 def _make_agent(settings: Config, name: str, agent: AgentSettings) -> Agent:
+    # Each is loaded only where it is configured: every command starts so much sooner.
     environment, root = settings.worker_environment(name), settings.project.root
     match agent.kind:
         case AgentKind.CLAUDE:
+            from orch.adapters.agents.claude import ClaudeAgent
+
             return ClaudeAgent(name, agent, environment, root=root)
         case AgentKind.CODEX:
+            from orch.adapters.agents.codex import CodexAgent
+
             return CodexAgent(name, agent, environment, root=root)
         case AgentKind.GEMINI:
+            from orch.adapters.agents.gemini import GeminiAgent
+
             return GeminiAgent(name, agent, environment, root=root)
         case AgentKind.COMMAND:
             return CommandAgent(
