@@ -107,7 +107,8 @@ class Pool:
         known = {entry.path: entry for entry in self._entries()}
         ready = [place.path for place in self._ready()]
         surplus = ready[self._size :]
-        here = () if self._folder.is_symlink() else removal.entries(self._folder)
+        elsewhere = self._folder.is_symlink()
+        here = () if elsewhere else removal.entries(self._folder)
         found = {*known, *(path for path in here if path.name.isdecimal())}
         gone = []
         for path in sorted(path for path in found if path is not None and path not in ready[: self._size]):
@@ -118,7 +119,7 @@ class Pool:
                 if not dry_run:
                     self._discard(place, path, ready=path in surplus)
                 gone.append(path)
-        if here and not dry_run:
+        if not elsewhere and not dry_run:
             removal.delete_buried(self._folder / "all", self._warn)
             with contextlib.suppress(OSError):
                 self._folder.rmdir()  # unless there are more
