@@ -55,6 +55,11 @@ class Draft:
         run = self.runs.get(key.task)
         return run if run is not None and run.key == key and run.live else None
 
+    @property
+    def recalls(self) -> bool:
+        """Whether something waits for the next look, at which it is known what is on disk."""
+        return bool(self._recall)
+
     def recall(self, name: str) -> bool:
         """Whether it is known how the latest run of a task went, if any. If not, it is looked up."""
         if name in self.runs or name in self.seen.recalled:

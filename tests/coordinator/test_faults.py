@@ -50,6 +50,7 @@ PLACES: dict[type, tuple[str, str]] = {
     actions.Retire: ("reviews", "retire"),
     actions.Prune: ("runs", "prune"),
     actions.Tend: ("repository", "tend"),
+    actions.Warm: ("repository", "warm"),
 }
 """Where each action meets the world."""
 
@@ -116,6 +117,7 @@ class Story:
             forge=forge,
             unblock_on="merged",
             verify=True,
+            warm=1,
             max_concurrent_workers=9,
         )
         self.world = self.desk.world
