@@ -30,6 +30,8 @@ HISTORIES = 500
 PARENTS = 100
 """Issues of which it is asked in one look what blocks them: each takes a request of its own."""
 GRAPH_PAGE = 25
+AGAIN_SECONDS = 3600.0
+"""The whole list is read so often: whatever was missed is seen then."""
 ABSENT_SECONDS = 600.0
 """Somebody may say that an issue depends on one that does not exist yet."""
 
@@ -69,6 +71,7 @@ class Issues:
         self._absent: dict[int, float] = {}
         """Until when a number that does not exist is not asked for again."""
         self._since: datetime | None = None
+        self._again_at = 0.0
         self._etag = ""
         self._backlog: _Backlog | None = None
         self._answer: Mapping[int, Issue] = {}
@@ -81,8 +84,8 @@ class Issues:
         """
         if not self._label and not wanted:
             return self._answer
-        if self._since is None:
-            self._begin()
+        if self._since is None or (self._now() >= self._again_at and self._backlog is None):
+            self._list()
         self._poll(wanted)
         asked_all = self._ask_for(wanted)
         for number in [number for number in self._known if number not in wanted]:
@@ -103,8 +106,11 @@ class Issues:
 
     # --- the lists --------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Every open issue with the label. What changes from now on is seen by the polls."""
+    def _list(self) -> None:
+        """Every open issue with the label. What changes from the first time on is seen by the polls.
+
+        Now and then it is done again: an issue that was deleted or moved elsewhere is in no list of changes.
+        """
         path = self._hub.path("/issues")
         newest: Parameters = {"state": "all", "sort": "updated", "direction": "desc", "per_page": 1}
         found = self._hub.connection.read(path, list[shapes.Issue], newest)
@@ -112,10 +118,17 @@ class Issues:
         if self._label:
             # By creation: nothing changes its place while the pages are read.
             asked = {"state": "open", "labels": self._label, "sort": "created", "direction": "asc"}
+            seen = set()
             for page in self._hub.connection.pages(path, list[shapes.Issue], asked):
                 for shape in page:
                     self._take(shape, frozenset())
-        self._since, self._etag = since, ""
+                    seen.add(shape.number)
+            for number in self._known.keys() - seen:
+                if self._matters(self._known[number].shape):
+                    del self._known[number]  # Where it is wanted, it is asked for.
+        if self._since is None:
+            self._since = since
+        self._again_at = self._now() + AGAIN_SECONDS
 
     def _poll(self, wanted: AbstractSet[int]) -> None:
         if self._since is None:
