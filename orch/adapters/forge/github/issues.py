@@ -147,7 +147,6 @@ class Issues:
             page = self._hub.connection.read(path, list[shapes.Issue], here)
             for shape in page:
                 self._take(shape, frozenset())
-                listing.seen.add(shape.number)
             if len(page) < PER_PAGE:
                 return True
             listing.page += 1
@@ -205,6 +204,8 @@ class Issues:
         if shape.pull_request is not None:
             return
         self._absent.pop(shape.number, None)
+        if self._listing is not None:
+            self._listing.seen.add(shape.number)  # By whatever list: it is there.
         known = self._known.get(shape.number)
         if known is not None and known.shape == shape:
             return
