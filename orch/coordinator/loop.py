@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.coordinator.act import act
-from orch.coordinator.background import Background
+from orch.coordinator.background import THREADS, Background
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
@@ -31,6 +31,10 @@ SHOW_SECONDS = 0.25
 """While results come in one after the other, what the turns came to is written and shown this often."""
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
+RENEWED_SECONDS = 1.0
+"""The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
+MOST_WAITING = 16
+"""So many threads may wait for a forge elsewhere, besides those for git."""
 LEAVE_SECONDS = 5.0
 """A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
 
@@ -133,7 +137,7 @@ class Coordinator:
         self._on_snapshot = on_snapshot
         self._refresh = refresh
         self._renew = renew
-        self._background = Background(mailbox.post)
+        self._background = Background(mailbox.post, threads=count_threads(setup.policy))
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
         self._launches = True
@@ -163,7 +167,7 @@ class Coordinator:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
-                self._renew_presence()
+                renewed = self._renew_presence()
                 ports, policy = self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
@@ -181,7 +185,7 @@ class Coordinator:
                 if drained:
                     self._leave()
                     break
-                timeout = wake_at - ports.clock.now()
+                timeout = min(wake_at - ports.clock.now(), RENEWED_SECONDS if renewed else math.inf)
                 wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
             return state
 
@@ -190,13 +194,16 @@ class Coordinator:
         policy = self._setup.policy
         return policy if self._launches else policy.evolve(max_concurrent_workers=0)
 
-    def _renew_presence(self) -> None:
+    def _renew_presence(self) -> bool:
+        """Whether something was, or is, missing: then it is looked at again soon."""
         try:
-            if self._renew():
-                log.warning("the files of orch were removed while it ran; what it knows it goes on with")
-                self._watch()
+            if not self._renew():
+                return False
+            log.warning("the files of orch were removed while it ran; what it knows it goes on with")
+            self._watch()
         except TransientError as error:
             log.error("%s", error)  # noqa: TRY400
+        return True
 
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)
@@ -238,6 +245,16 @@ class Coordinator:
         """Let what is under way come to its end, for a while; the next start does the rest."""
         if not self._background.wait_until_idle(LEAVE_SECONDS):
             log.warning("left git or the forge in the middle; the next start goes on from there")
+
+
+def count_threads(policy: Policy) -> int:
+    """How many threads there are for slow calls.
+
+    A forge elsewhere may be silent for many seconds: then each task may hold a thread of its own, and
+    those for git and the disk are left.
+    """
+    remote = policy.forge.intake or policy.forge.follow
+    return THREADS + min(policy.max_concurrent_workers, MOST_WAITING) if remote else THREADS
 
 
 def _are_stopped(state: State, tasks: Collection[str]) -> bool:

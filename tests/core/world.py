@@ -170,15 +170,16 @@ class World:
     def tick(
         self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0
     ) -> list[Result]:
-        """One decision, and one more if it wants to know of earlier runs; the actions are carried out.
+        """One decision, and more if it wants to know of earlier runs; the actions are carried out.
 
         Gives their results.
         """
         actions = self._decide(self.look(results, toggles=toggles, terminations=terminations))
-        if self.state.recall:
-            assert self.wake_at <= self.now, "a run is to be looked up, but not now"
-            actions += self._decide(self.look())
-            assert not self.state.recall, "it was looked up"
+        for _ in range(2):  # A run that was known may be wanted once more after it was let go.
+            if self.state.recall:
+                assert self.wake_at <= self.now, "a run is to be looked up, but not now"
+                actions += self._decide(self.look())
+        assert not self.state.recall, "it was looked up"
         return [self.perform(action) for action in actions]
 
     def _decide(self, seen: Seen) -> list[Action]:
