@@ -287,6 +287,23 @@ def test_a_rerun_is_tried_again_with_the_next_look() -> None:
     assert len(world.reruns) == 1
 
 
+@pytest.mark.parametrize(
+    ("forge", "errors"), [({}, 0), ({"follow": False}, 0), ({"follow": False, "intake": False}, 1)]
+)
+def test_a_forge_elsewhere_that_answers_is_well(forge: dict[str, object], errors: int) -> None:
+    world = github(**forge)
+    world.add("t-1")
+    world.settle()
+    world.faults = lambda action: Failure("502") if isinstance(action, Publish) else None
+    world.work("t-1", "a" * 40)
+    assert world.state.metrics.github_api_errors == 1
+    world.faults = lambda _: None
+    world.wait(2.0)
+    look(world)
+    assert world.state.metrics.github_api_errors == errors
+    assert world.state.metrics.forge_errors == 1
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_rerun_that_is_refused_is_told(gone: bool) -> None:
     world = github()

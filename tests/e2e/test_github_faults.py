@@ -50,6 +50,8 @@ def walk(hub: Hub) -> None:
     issue = github.open_issue("Fix the login", labels=["orch"]).number
     assert issue == 1
     pull = hub.wait_for_pull("orch/gh-1-")
+    # What comes later then edits it: the write that is to fail.
+    hub.wait_for(lambda: hub.comments_of_orch(1), "a comment")
     head = github.pull(pull).head_sha
     (check,) = github.start_checks(pull, "test")
     github.finish_check(pull, "test", "cancelled")

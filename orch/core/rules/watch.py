@@ -62,7 +62,8 @@ def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
             unfollowed=sight.pulls is not None,
         )
     )
-    if draft.state.metrics.github_api_errors and draft.policy.forge.follow:
+    elsewhere = draft.policy.forge.intake or draft.policy.forge.follow
+    if draft.state.metrics.github_api_errors and elsewhere:
         draft.change(metrics=draft.state.metrics.evolve(github_api_errors=0))
     draft.notice(FORGE, None)
 
