@@ -77,11 +77,19 @@ class Background:
     """
 
     def __init__(
-        self, post: Callable[[Result], None], *, start_thread: Callable[..., bool] = start_thread
+        self,
+        post: Callable[[Result], None],
+        *,
+        threads: int = THREADS,
+        start_thread: Callable[..., bool] = start_thread,
     ) -> None:
-        """`post` gets the results, on the threads; `start_thread` is for systems that have no more."""
+        """`post` gets the results, on at most so many `threads`.
+
+        `start_thread` is for systems that have no more.
+        """
         self._post = post
         self._start_thread = start_thread
+        self._limit = threads
         self._changed = threading.Condition()
         self._queues: dict[str, deque[tuple[Action, Work]]] = {}
         """By task. The first entry of a queue is under way or waits for a thread."""
@@ -128,7 +136,7 @@ class Background:
                 self._fail(task)
             return
         self._ready.append(task)
-        if len(self._ready) > self._idle and self._threads < THREADS:
+        if len(self._ready) > self._idle and self._threads < self._limit:
             if self._start_thread(f"background-{self._threads + 1}", self._serve):
                 self._threads += 1
             elif not self._threads:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.coordinator.act import act
-from orch.coordinator.background import Background
+from orch.coordinator.background import THREADS, Background
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
@@ -34,6 +34,8 @@ MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 RENEWED_SECONDS = 1.0
 """The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
+MOST_WAITING = 16
+"""So many threads may wait for a forge elsewhere, besides those for git."""
 LEAVE_SECONDS = 5.0
 """A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
 
@@ -132,7 +134,7 @@ class Coordinator:
         self._on_snapshot = on_snapshot
         self._refresh = refresh
         self._renew = renew
-        self._background = Background(mailbox.post)
+        self._background = Background(mailbox.post, threads=count_threads(setup.policy))
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
         self._launches = True
@@ -240,6 +242,16 @@ class Coordinator:
         """Let what is under way come to its end, for a while; the next start does the rest."""
         if not self._background.wait_until_idle(LEAVE_SECONDS):
             log.warning("left git or the forge in the middle; the next start goes on from there")
+
+
+def count_threads(policy: Policy) -> int:
+    """How many threads there are for slow calls.
+
+    A forge elsewhere may be silent for many seconds: then each task may hold a thread of its own, and
+    those for git and the disk are left.
+    """
+    remote = policy.forge.intake or policy.forge.follow
+    return THREADS + min(policy.max_concurrent_workers, MOST_WAITING) if remote else THREADS
 
 
 def _are_stopped(state: State, tasks: Collection[str]) -> bool:
