@@ -1,5 +1,7 @@
 """`orch init`, `orch doctor`, `orch config check`: a project and what it needs."""
 
+from typing import Annotated
+
 import typer
 
 from orch.cli import help as texts
@@ -12,8 +14,17 @@ config = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at 
 app.add_typer(config, name="config", rich_help_panel=texts.PROJECT)
 
 
-@app.command(rich_help_panel=texts.PROJECT, epilog=texts.examples("orch init", "orch -C ~/src/shop init"))
-def init(context: typer.Context) -> None:
+@app.command(
+    rich_help_panel=texts.PROJECT,
+    epilog=texts.examples("orch init", "orch init --prompts", "orch -C ~/src/shop init"),
+)
+def init(
+    context: typer.Context,
+    *,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Write the prompt templates too, for you to change.")
+    ] = False,
+) -> None:
     """Make config.toml and tasks.md where they are missing.
 
     Nothing that is there is overwritten, and nothing is committed: orch's own files are kept out of git
@@ -23,7 +34,7 @@ def init(context: typer.Context) -> None:
 
     place: Place = context.obj
     root = place.new_root
-    for line in wiring.init(root):
+    for line in wiring.init(root, prompts=prompts):
         typer.echo(printable(line))
     typer.echo(f"\n{root} is ready. What to do next:")
     typer.echo("  edit config.toml          choose the agent: [agent] default and [agents.NAME]")
