@@ -92,7 +92,7 @@ class Coordination(RuleBasedStateMachine):
         """Nothing is claimed whose dependencies were not met in the file that was seen."""
         document = self.world.state.document
         for name, run in self.world.state.runs.items():
-            if document is None or run.key in before:
+            if document is None or run.key in before or (run.claim.follow and run.claim.follow.pull):
                 continue
             self.check_claim(name, run.claim)
             for parent in document.tasks[name].after:

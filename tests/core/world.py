@@ -105,6 +105,8 @@ class World:
     issues: dict[int, Issue] = field(default_factory=dict)
     statuses: dict[str, PullStatus] = field(default_factory=dict)
     """By url: what people and the CI did to a pull request; the others are just open."""
+    opened: int = 0
+    """How many pull requests were opened."""
     ledger: Ledger = field(default_factory=Ledger)
     told: list[tuple[int, str]] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
@@ -305,16 +307,16 @@ class World:
                 self.workers[key].swept = True
             case Inspect(run):
                 found = self.evidence.get(run.key.task, Evidence())
-                return found, self.pulls.get(run.claim.branch)
+                return found, self._open_pull(run.claim.branch)
             case Verify():
                 return self.check
             case Publish(_, branch, title, body):
-                return self.pulls.setdefault(
-                    branch,
-                    PullRequest(
-                        len(self.pulls) + 1, f"pull/{len(self.pulls) + 1}", branch, title=title, body=body
-                    ),
-                )
+                number = self.opened + 1
+                pull = self._open_pull(branch)
+                if pull is None:
+                    pull = PullRequest(number, f"pull/{number}", branch, title=title, body=body)
+                    self.pulls[branch], self.opened = pull, number
+                return pull
             case Finish(key, outcome):
                 self.costs.setdefault(key, outcome)
                 self.activities.pop(key.task, None)
@@ -360,6 +362,11 @@ class World:
             if pull.url in wanted.pulls
         }
         return Sight(issues, pulls)
+
+    def _open_pull(self, branch: str) -> PullRequest | None:
+        pull = self.pulls.get(branch)
+        status = self.statuses.get(pull.url) if pull else None
+        return None if status is not None and status.state != "open" else pull
 
     def _says(self, name: str, line: str) -> bool:
         task = self.tasks.get(name)
