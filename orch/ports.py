@@ -7,11 +7,13 @@ each lives in `tests/fakes/`, typed against it, and passes the contract suite of
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from orch.core.actions import Change
-from orch.core.metrics import Metrics
+from orch.core.announce import Announcement
+from orch.core.metrics import Event, Metrics
 from orch.core.model import (
     Claim,
     Evidence,
@@ -123,6 +125,48 @@ class MetricsStore(Protocol):
 
     def write(self, snapshot: Snapshot) -> None:
         """Write atomically what the snapshot says."""
+
+
+class EventLog(Protocol):
+    """`.orch/events.jsonl`: everything that happened, for months."""
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Add these. Raises nothing: what cannot be written now is kept, in bounds, and written later."""
+
+
+class Announcer(Protocol):
+    """Runs the person's own commands, `[hooks] on_...`."""
+
+    @property
+    def pending(self) -> int:
+        """How many hooks are under way or wait. The end of one wakes the coordinator."""
+
+    def announce(self, news: Sequence[Announcement]) -> None:
+        """Have the hook of each occasion run, if there is one. Does not wait, and raises nothing."""
+
+    def close(self, seconds: float) -> None:
+        """Wait until all hooks are over, at most so long; then end those that are left. None starts again."""
+
+
+class Life(StrEnum):
+    """What the system's supervisor of services is told."""
+
+    READY = "ready"
+    """The coordinator works: at its start, and after it has read its settings again."""
+    ALIVE = "alive"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+
+
+class Supervisor(Protocol):
+    """Who has started orch and watches over it: systemd, or nobody."""
+
+    @property
+    def interval(self) -> float:
+        """The loop must say that it is alive at least this often, in seconds; infinite: never."""
+
+    def tell(self, life: Life, status: str = "") -> None:
+        """Say how it stands, with a line for people. Does not wait, and raises nothing."""
 
 
 # --- workers ---------------------------------------------------------------------------------------------
@@ -309,5 +353,8 @@ class Ports:
     repository: Repository
     forge: Forge
     prompts: Prompts
+    events: EventLog
+    announcer: Announcer
+    supervisor: Supervisor
     trees: Path
     """The folder of the worktrees: a task's is `trees / id`."""

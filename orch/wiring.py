@@ -3,8 +3,9 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,34 +14,42 @@ from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.unavailable import UnavailableAgent
+from orch.adapters.announcer import HookAnnouncer
+from orch.adapters.announcer import Hooks as EventHooks
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
-from orch.adapters.store import atomic
+from orch.adapters.store import atomic, layout
+from orch.adapters.store.events_file import EventsFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
 from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
+from orch.adapters.supervisor import NobodySupervisor, SystemdSupervisor
 from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
-from orch.config import Config
+from orch.config import Config, environment
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
+from orch.core.announce import Occasion
 from orch.core.decide import decide
 from orch.core.metrics import assess
 from orch.core.model import Status
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError
-from orch.ports import Agent, Executor, Finding, Ports
+from orch.ports import Agent, Finding, Ports, Supervisor
 
 log = logging.getLogger(__name__)
+
+redact = redaction.redact
+"""Takes out of a text what is a secret, or was given to a worker as one."""
 
 EXCLUDED = ("/.orch/", "/STOP", "/BLOCKED.md")
 """What git must not see, besides the folder of the worktrees."""
@@ -85,15 +94,18 @@ class Project:
     @cached_property
     def ports(self) -> Ports:
         """Everything. Raises ConfigError for a repository that cannot be worked in."""
-        return _make_ports(self, _make_executor(self), base_branch(self))
+        return _make_ports(self, _make_lasting(self), base_branch(self))
 
 
 def open_project(root: Path, *, warn: Callable[[str], None] = log.warning, lenient: bool = False) -> Project:
-    """Read the settings of the project at `root`. Raises ConfigError for a broken config.toml.
+    """Read the settings of the project at `root`.
 
-    `lenient` is for commands that only look or stop: `warn` is told, and defaults stand in.
+    Raises ConfigError for a broken config.toml, and for what a newer orch has written. `lenient` is for
+    commands that only look or stop: `warn` is told of a broken config.toml, and defaults stand in.
     """
-    return Project(root, config.load(root, warn=warn if lenient else None), warn)
+    project = Project(root, config.load(root, warn=warn if lenient else None), warn)
+    layout.check(project.config.project.version_file)
+    return project
 
 
 def coordinator_pid(project: Project) -> int | None:
@@ -105,7 +117,7 @@ def look(project: Project) -> Snapshot:
     """What the files say now. Reads only, and works with or without a coordinator."""
     pid = coordinator_pid(project) or 0
     # Whether the base branch is there does not matter for looking.
-    ports = _make_ports(project, _make_executor(project), project.config.forge.base_branch)
+    ports = _make_ports(project, _make_lasting(project), project.config.forge.base_branch)
     policy = project.config.policy()
     state = recover(ports, policy)
     # What a coordinator would conclude if it could launch nothing. What it would do is not done, and
@@ -157,22 +169,29 @@ def build(
         mailbox.post(Look(reason))
 
     opened = Project(project.root, project.config, project.warn, wake)
-    executor = _make_executor(opened)
+    lasting = replace(_make_lasting(opened), supervisor=_make_supervisor())
 
     def reload() -> Setup:
-        return _make_setup(
-            Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
-        )
+        again = replace(opened, config=config.load(project.root))
+        return _make_setup(again, lasting, lenient=lenient)
 
-    setup = _make_setup(opened, executor, lenient=lenient)
+    setup = _make_setup(opened, lasting, lenient=lenient)
     return Coordinator(
         setup,
-        presence=opened.presence,
+        presence=_take_over(opened),
         reload=reload,
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
     )
+
+
+@contextmanager
+def _take_over(project: Project) -> Iterator[None]:
+    """Be the one coordinator of a project, with everything in `.orch` brought up to date."""
+    with project.presence:
+        layout.migrate(project.config.project.version_file)
+        yield
 
 
 def base_branch(project: Project) -> str:
@@ -284,10 +303,30 @@ def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = Fal
     )
 
 
-def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    """What goes on when the settings are read again: workers, hooks, events that could not be written yet."""
+
+    executor: LocalExecutor
+    announcer: HookAnnouncer
+    events: EventsFile
+    supervisor: Supervisor
+
+
+def _make_lasting(project: Project) -> _Lasting:
+    path = project.config.project
+    return _Lasting(
+        executor=_make_executor(project),
+        announcer=HookAnnouncer(path.root, path.hook_logs, _event_hooks(project.config), wake=project.wake),
+        events=EventsFile(path.events_file, warn=project.warn),
+        supervisor=NobodySupervisor(),
+    )
+
+
+def _make_setup(project: Project, lasting: _Lasting, *, lenient: bool) -> Setup:
     path, settings = project.config.project, project.config
     base = _guess_base(project) if lenient else base_branch(project)
-    ports = _make_ports(project, executor, base)
+    ports = _make_ports(project, lasting, base)
     if not lenient:
         ports.prompts.check()
     for folder in (path.runs, path.requests):
@@ -298,8 +337,9 @@ def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> 
     repair(project.root, path.trees)
     exclude(project.root, _excluded(settings))
     # Last: settings that are refused must not be half in force.
-    executor.limits = _limits(settings)
-    executor.verify = _verify(settings)
+    lasting.executor.limits = _limits(settings)
+    lasting.executor.verify = _verify(settings)
+    lasting.announcer.hooks = _event_hooks(settings)
     return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
 
 
@@ -312,7 +352,7 @@ def _guess_base(project: Project) -> str:
         return project.config.forge.base_branch
 
 
-def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
+def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
     return Ports(
@@ -322,7 +362,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         runs=project.runs,
         requests=project.requests,
         metrics=MetricsFile(path.metrics_file, warn=project.warn),
-        executor=executor,
+        executor=lasting.executor,
         agents=_make_agents(settings),
         worktrees=GitWorktrees(
             project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
@@ -330,7 +370,24 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
+        events=lasting.events,
+        announcer=lasting.announcer,
+        supervisor=lasting.supervisor,
         trees=path.trees,
+    )
+
+
+def _make_supervisor() -> Supervisor:
+    address, watchdog = environment.notify_socket()
+    return SystemdSupervisor(address, watchdog) if address else NobodySupervisor()
+
+
+def _event_hooks(settings: Config) -> EventHooks:
+    hooks = settings.hooks
+    return EventHooks(
+        commands={occasion: getattr(hooks, f"on_{occasion}") for occasion in Occasion},
+        seconds=hooks.timeout_seconds,
+        env=settings.announcer_environment(),
     )
 
 

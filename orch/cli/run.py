@@ -65,6 +65,7 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
     """
     from orch import wiring
     from orch.cli.journal import keep_journal
+    from orch.config import environment
 
     began = time.time()
     last: list[Snapshot] = []
@@ -75,7 +76,14 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
             screen.show(snapshot)
 
     screen = None if plain else _make_screen(project)
-    with keep_journal(project.config.project.log_file, plain=plain), screen or nullcontext():
+    journal = keep_journal(
+        project.config.project.log_file,
+        plain=plain,
+        level=project.config.coordinator.log_level,
+        journald=environment.is_journald(1),
+        clean=wiring.redact,
+    )
+    with journal, screen or nullcontext():
         refresh = math.inf if plain else REFRESH_SECONDS
         code = wiring.build(project, on_snapshot=keep, refresh=refresh).run(until_idle=until_idle)
     if until_idle and not last[0].draining:

@@ -14,6 +14,7 @@ from orch.config.settings import (
     AgentChoice,
     CoordinatorSettings,
     ForgeSettings,
+    HookSettings,
     LimitSettings,
     RetrySettings,
     Settings,
@@ -30,6 +31,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "retry": RetrySettings,
         "verify": VerifySettings,
         "worktree": WorktreeSettings,
+        "hooks": HookSettings,
     }
 )
 """The tables of a fixed name. Beside them stand the [agents.NAME]."""

@@ -20,14 +20,15 @@ from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError
-from orch.ports import Ports
+from orch.ports import Life, Ports
 
 log = logging.getLogger(__name__)
 
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 LEAVE_SECONDS = 5.0
-"""A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
+"""A drained coordinator waits this long for git and the forge; what is cut off is done again later. Then it
+waits as long for hooks; those that are left are ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Coordinator:
             self._watch()
             state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
+            self._tell(Life.READY, state)
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
@@ -156,14 +158,28 @@ class Coordinator:
                     wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
                     continue
                 self._show(before, state)
-                if not self._mailbox.waiting and not self._background.pending and done(state):
+                self._tell(Life.STOPPING if state.draining else Life.ALIVE, state)
+                if not self._is_busy and done(state):
                     break
                 if is_drained(state, policy):
                     self._leave()
                     break
-                timeout = wake_at - ports.clock.now()
+                timeout = min(wake_at - ports.clock.now(), ports.supervisor.interval)
                 wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
+            self._tell(Life.STOPPING, state)
+            self._setup.ports.announcer.close(LEAVE_SECONDS)
             return state
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something is under way that the end of the loop would cut off."""
+        announced = self._setup.ports.announcer.pending
+        return bool(self._mailbox.waiting or self._background.pending or announced)
+
+    def _tell(self, life: Life, state: State) -> None:
+        """Tell the supervisor how it stands."""
+        waits = f"paused: {state.paused}" if state.paused is not None else f"{len(state.plan.ready)} ready"
+        self._setup.ports.supervisor.tell(life, f"{len(state.live)} at work, {waits}")
 
     @property
     def _policy(self) -> Policy:
@@ -176,11 +192,14 @@ class Coordinator:
     def _reload_if_asked(self, wakes: tuple[Wake, ...]) -> bool:
         if Signalled(signal.SIGHUP) not in wakes:
             return False
+        self._setup.ports.supervisor.tell(Life.RELOADING)
         try:
             self._setup = self._reload()
         except OrchError as error:
             log.error("config.toml was not reloaded, the last good one stays: %s", error)  # noqa: TRY400
             return False
+        finally:
+            self._setup.ports.supervisor.tell(Life.READY)
         self._watch()
         log.info("config.toml was reloaded")
         return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from orch.core.actions import Action, Result
 from orch.core.graph import Plan
-from orch.core.metrics import Health, Metrics
+from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey, Stall
 from orch.core.tasks_md import Document
 
@@ -158,6 +158,8 @@ class State(Evolving):
     agent_problems: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[str, str] = field(default_factory=dict)
     """What a person should know now, by what it is about."""
+    events: tuple[Event, ...] = ()
+    """What happened in the last turn, oldest first: all of it, where the history is cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from orch.coordinator.record import make_snapshot, record
 from orch.core.metrics import Event
 from orch.core.model import Policy
 from orch.core.state import State
+from orch.errors import TransientError
 from tests.fakes.ports import FakeWorld
 
 
@@ -41,5 +42,26 @@ def test_a_notice_is_logged_when_it_begins_and_when_it_is_over(said: Recorder) -
 
 def test_what_the_history_tells_is_not_logged_twice(said: Recorder) -> None:
     state = State(notices={"agent: sh": "sh is missing"})
-    told = state.evolve(metrics=state.metrics.note(Event(1.0, "problem", "sh is missing")))
+    told = state.evolve(events=(Event(1.0, "problem", "sh is missing"),))
     assert said.after(told) == ["problem sh is missing"]
+
+
+def test_events_go_into_the_event_log_and_to_the_hooks_once(tmp_path: Path) -> None:
+    world = FakeWorld(tmp_path)
+    event = Event(1.0, "paused", "lunch")
+    state = State(paused="lunch", events=(event,))
+    record(world.ports, State(), state, make_snapshot(world.ports, state, Policy()))
+    calm = state.evolve(events=())
+    record(world.ports, state, calm, make_snapshot(world.ports, calm, Policy()))
+    assert world.events.written == [event]
+    assert [(news.occasion, news.message) for news in world.announcer.news] == [("paused", "lunch")]
+
+
+def test_a_metrics_file_that_cannot_be_written_costs_no_event(tmp_path: Path) -> None:
+    world = FakeWorld(tmp_path)
+    world.metrics.fail("write")
+    state = State(events=(Event(1.0, "paused", "lunch"),))
+    with pytest.raises(TransientError):
+        record(world.ports, State(), state, make_snapshot(world.ports, state, Policy()))
+    assert world.events.written
+    assert world.announcer.news

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from orch.ports import Ports
 from tests.fakes.agent import FakeAgent
+from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.clock import FakeClock
+from tests.fakes.events import FakeEventLog
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
 from tests.fakes.machine import FakeMachine
@@ -14,6 +16,7 @@ from tests.fakes.prompts import FakePrompts
 from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
 from tests.fakes.runs import FakeRunStore
+from tests.fakes.supervisor import FakeSupervisor
 from tests.fakes.tasks import MemoryTaskStore
 from tests.fakes.worktrees import Branch, FakeWorktrees
 
@@ -48,6 +51,9 @@ class FakeWorld:
         self.repository = FakeRepository()
         self.forge = FakeForge(head=self._head, now=self.clock.now)
         self.prompts = FakePrompts()
+        self.events = FakeEventLog()
+        self.announcer = FakeAnnouncer(wake=wake)
+        self.supervisor = FakeSupervisor()
         self.ports = Ports(
             clock=self.clock,
             machine=self.machine,
@@ -61,6 +67,9 @@ class FakeWorld:
             repository=self.repository,
             forge=self.forge,
             prompts=self.prompts,
+            events=self.events,
+            announcer=self.announcer,
+            supervisor=self.supervisor,
             trees=root / "trees",
         )
 
