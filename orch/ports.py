@@ -15,6 +15,7 @@ from orch.core.actions import Change
 from orch.core.announce import Announcement
 from orch.core.metrics import Event, Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     Evidence,
     Exit,
@@ -180,6 +181,10 @@ class Command:
     env: Mapping[str, str]
     """The whole environment of the worker, built from the allow-list."""
     session_id: str = ""
+    """The conversation, for run.json; empty where the agent names none before it starts."""
+    last_words: frozenset[str] = frozenset()
+    """The `type` of the JSON lines after which the agent has nothing left to do: one that then says no
+    more and does not leave is ended. Empty: it is never looked for."""
 
 
 class Agent(Protocol):
@@ -193,13 +198,18 @@ class Agent(Protocol):
         """Why this agent cannot be started now and what to do about it, or ''. Cheap."""
 
     def command(self, run: Run, directory: Path, worktree: Path) -> Command:
-        """The command for a run whose files lie in `directory` and whose work in `worktree`."""
+        """The command for a run whose files lie in `directory` and whose work in `worktree`.
+
+        `run.claim` tells which conversation to go on with (`resume`), the model and the budget. May
+        write settings of the agent into `directory`. Raises TransientError while another process has
+        that conversation: two at once would both go on with it.
+        """
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         """What the run's own output says, read from its directory."""
 
-    def activity(self, directory: Path) -> str:
-        """What the worker is doing now, one line."""
+    def activity(self, directory: Path) -> Activity:
+        """What the worker is doing now, and what it has used. Reads only what is new since the last time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def make_snapshot(
 def _activity(ports: Ports, run: Run) -> str:
     agent = ports.agents.get(run.claim.agent)
     try:
-        return agent.activity(ports.runs.directory(run.key)) if agent else ""
+        return agent.activity(ports.runs.directory(run.key)).text if agent else ""
     except (OrchError, OSError):
         return ""  # It is only for looking on; what is wrong with the disk is said elsewhere.
 

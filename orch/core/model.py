@@ -161,6 +161,12 @@ class Claim(Evolving):
     """Number of the pull request that there was before this attempt: it is no evidence of its work."""
     head: str = ""
     """Where the branch stood when the task was last completed: the same head is no new work."""
+    resume: str = ""
+    """The session id of the conversation to go on with, empty for a new one."""
+    model: str = ""
+    """The model that the task asks for, empty for that of the agent's settings."""
+    budget_usd: float | None = None
+    """US dollars that this attempt may cost, None for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,7 @@ class Process:
     argv: tuple[str, ...] = ()
     agent: str = ""
     session_id: str = ""
+    """The conversation that the agent has, empty where it names none before it starts."""
     agent_pid: int = 0
     """The agent's own process id, 0 until known."""
 
@@ -209,6 +216,8 @@ class EndReason(StrEnum):
     OUTPUT = "output"
     """Its log grew over the limit."""
     STOPPED = "stopped"
+    LINGERED = "lingered"
+    """It had said its last word, and did not leave."""
     SPAWN = "spawn"
     """The command could not be started at all: the message says why."""
     LOST = "lost"
@@ -233,8 +242,41 @@ class Exit:
 
     @property
     def ok(self) -> bool:
-        """Whether the process itself says that all went well."""
-        return self.reason is EndReason.EXITED and self.code == 0
+        """Whether the process itself has nothing to say against it that all went well."""
+        return self.reason is EndReason.LINGERED or (self.reason is EndReason.EXITED and self.code == 0)
+
+
+class Cause(StrEnum):
+    """Why a run was not ok, by its agent's own words."""
+
+    NONE = ""
+    """It was ok, or the agent gives no reason: the exit tells all there is."""
+    AUTHENTICATION = "authentication"
+    """Not logged in, a wrong or expired key."""
+    BILLING = "billing"
+    """The account has no credit."""
+    USAGE_LIMIT = "usage_limit"
+    """So much and no more until `retry_at`; where that is None nobody knows until when."""
+    UNAVAILABLE = "unavailable"
+    """The API was overloaded, broken or out of reach for as long as the agent tried."""
+    MODEL = "model"
+    """There is no such model, or not for this account."""
+    PROMPT_TOO_LONG = "prompt_too_long"
+    """The conversation does not fit into the model: only a new one can go on."""
+    REFUSAL = "refusal"
+    """The model declined to do it."""
+    REQUEST = "request"
+    """The API found the request wrong in another way."""
+    MAX_TURNS = "max_turns"
+    MAX_BUDGET = "max_budget"
+    PERMISSION = "permission"
+    """It was denied what it needed."""
+    SESSION = "session"
+    """The conversation to go on with is not there, or in use: only a new one can go on."""
+    UNFINISHED = "unfinished"
+    """Its output stops before its result."""
+    OTHER = "other"
+    """Something else that the agent itself told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +287,9 @@ class Verdict:
     reason: str = ""
     """One line for a person, where it is not ok."""
     cost_usd: float = 0.0
+    """Of this run alone, also where it went on with a conversation."""
     tokens: int = 0
+    """Of this run alone: read, written to and read from the cache, and written."""
     turns: int = 0
     retry_at: float | None = None
     """A usage limit ends then, seconds since the epoch."""
@@ -253,6 +297,37 @@ class Verdict:
     """Whether a failure counts against max_attempts."""
     tail: str = ""
     """The last lines of output, for the prompt of the next attempt."""
+    cause: Cause = Cause.NONE
+    agent_wide: bool = False
+    """It would happen to every task of this agent now: a limit, a login. Not the task's fault."""
+    limit: str = ""
+    """Which usage limit, in a person's words: `5-hour limit`."""
+    session_id: str = ""
+    """The conversation that a next attempt can go on with, empty where there is none."""
+    summary: str = ""
+    """What the agent said last, shortened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a live worker is doing and has used, by what it has printed so far."""
+
+    text: str = ""
+    """The last tool or the last thing said, or why it waits: one line."""
+    cost_usd: float = 0.0
+    """Of this run so far; an estimate while a turn goes on, as agents tell the price at its end."""
+    tokens: int = 0
+    """Of this run so far, as in a Verdict."""
+    turns: int = 0
+    retries: int = 0
+    """So many calls in a row that the API has not answered; 0 while it does."""
+    limit: str = ""
+    """The usage limit that it has run into, empty while there is none."""
+    limited_until: float | None = None
+    """When that ends, seconds since the epoch; None where it is not known."""
+    session_id: str = ""
+    done: bool = False
+    """It has said its last word, and should leave."""
 
 
 @dataclass(frozen=True, slots=True)

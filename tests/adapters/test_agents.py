@@ -11,7 +11,7 @@ import pytest
 from orch.adapters import tails
 from orch.adapters.agents import output
 from orch.adapters.agents.command import CommandAgent, describe
-from orch.core.model import Claim, EndReason, Exit, Run, RunKey, Verdict
+from orch.core.model import Activity, Claim, EndReason, Exit, Run, RunKey, Verdict
 from orch.ports import Agent
 from tests.fakes.agent import FakeAgent
 
@@ -63,7 +63,12 @@ class TestContract:
     def test_exit_0_is_a_good_verdict(self, agent: Agent, directory: Path) -> None:
         assert agent.verdict(directory, OK) == Verdict(ok=True)
 
-    @pytest.mark.parametrize("reason", [reason for reason in EndReason if reason is not EndReason.EXITED])
+    def test_one_that_had_to_be_ended_after_its_last_word_is_judged_by_its_words(
+        self, agent: Agent, directory: Path
+    ) -> None:
+        assert agent.verdict(directory, Exit(EndReason.LINGERED, signal=15)).ok
+
+    @pytest.mark.parametrize("reason", [reason for reason in EndReason if not Exit(reason, code=0).ok])
     def test_every_other_end_is_none(self, agent: Agent, directory: Path, reason: EndReason) -> None:
         verdict = agent.verdict(directory, Exit(reason))
         assert not verdict.ok
@@ -76,7 +81,7 @@ class TestContract:
         assert agent.verdict(directory, FAILED).charged
 
     def test_a_worker_that_says_nothing_does_nothing_visible(self, agent: Agent, directory: Path) -> None:
-        assert agent.activity(directory) == ""
+        assert agent.activity(directory) == Activity()
 
 
 class TestProgram:

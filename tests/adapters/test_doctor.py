@@ -9,7 +9,7 @@ from orch import config
 from orch.adapters import doctor
 from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.store.task_file import TaskFile
-from orch.core.model import Claim, EndReason, Exit, Run, RunKey
+from orch.core.model import Activity, Claim, EndReason, Exit, Run, RunKey
 from orch.errors import PermanentError
 from orch.ports import Agent
 from tests.fakes.agent import FakeAgent
@@ -55,7 +55,7 @@ def test_agents_that_can_and_cannot_be_started() -> None:
 def test_an_unavailable_agent_starts_nothing(tmp_path: Path) -> None:
     agent = UnavailableAgent("b", "b comes later")
     assert agent.name == "b"
-    assert agent.activity(tmp_path) == ""
+    assert agent.activity(tmp_path) == Activity()
     with pytest.raises(PermanentError, match="b comes later"):
         agent.command(Run(RunKey("t-1", 1), Claim("x", "b", "t", 0.0)), tmp_path, tmp_path)
     assert agent.verdict(tmp_path, Exit(EndReason.EXITED, 0)).ok

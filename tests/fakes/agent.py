@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from orch.core.model import EndReason, Exit, Run, Verdict
+from orch.core.model import Activity, EndReason, Exit, Run, Verdict
 from orch.ports import Command
 
 UNCHARGED = {EndReason.SPAWN, EndReason.STOPPED, EndReason.INTERRUPTED}
@@ -19,7 +19,7 @@ class FakeAgent:
     def __init__(self, name: str = "fake", verdicts: Mapping[tuple[str, int], Verdict] | None = None) -> None:
         self._name = name
         self.verdicts = dict(verdicts or {})
-        self.lines: dict[tuple[str, int], str] = {}
+        self.lines: dict[tuple[str, int], Activity] = {}
         self.trouble = ""
 
     @property
@@ -36,7 +36,7 @@ class FakeAgent:
             "ORCH_BRANCH": run.claim.branch,
             "ORCH_PROMPT_FILE": str(directory / "prompt.md"),
         }
-        return Command(argv=(f"/bin/{self._name}", str(worktree)), env=env)
+        return Command(argv=(f"/bin/{self._name}", str(worktree)), env=env, session_id=run.claim.resume)
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         scripted = self.verdicts.get(_key(directory))
@@ -46,8 +46,8 @@ class FakeAgent:
             return Verdict(ok=True)
         return Verdict(ok=False, reason=f"fake: {exit.reason}", charged=exit.reason not in UNCHARGED)
 
-    def activity(self, directory: Path) -> str:
-        return self.lines.get(_key(directory), "")
+    def activity(self, directory: Path) -> Activity:
+        return self.lines.get(_key(directory), Activity())
 
 
 def _key(directory: Path) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orch.adapters import tails
 from orch.adapters.agents import output
-from orch.core.model import EndReason, Exit, Run, Verdict
+from orch.core.model import Activity, EndReason, Exit, Run, Verdict
 from orch.ports import Command
 
 UNCHARGED = frozenset({EndReason.SPAWN, EndReason.STOPPED, EndReason.INTERRUPTED})
@@ -20,6 +20,7 @@ _REASONS = {
     EndReason.STALLED: "stalled, no output and no CPU",
     EndReason.OUTPUT: "printed too much",
     EndReason.STOPPED: "stopped",
+    EndReason.LINGERED: "did not leave after its last word",
     EndReason.SPAWN: "the command could not be started",
     EndReason.LOST: "the launcher vanished",
     EndReason.INTERRUPTED: "the machine restarted",
@@ -83,8 +84,8 @@ class CommandAgent:
             "ORCH_BRANCH": run.claim.branch,
             "ORCH_PROMPT_FILE": str((directory / "prompt.md").absolute()),
         }
-        if self._model:
-            env["ORCH_MODEL"] = self._model
+        if model := run.claim.model or self._model:
+            env["ORCH_MODEL"] = model
         return Command(argv=(self._find(program) or program, *rest), env=env)
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
@@ -98,9 +99,9 @@ class CommandAgent:
             tail=output.tail(directory),
         )
 
-    def activity(self, directory: Path) -> str:
+    def activity(self, directory: Path) -> Activity:
         """The last line that the command printed, at most 200 characters."""
-        return output.last_line(directory)
+        return Activity(output.last_line(directory))
 
     def _find(self, program: str) -> str:
         """The absolute path of an executable, '' where there is none."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from orch.core.model import Exit, Run, Verdict
+from orch.core.model import Activity, Exit, Run, Verdict
 from orch.errors import PermanentError
 from orch.ports import Command
 
@@ -32,6 +32,6 @@ class UnavailableAgent:
         """A run of an earlier configuration: only its exit can be read."""
         return Verdict(ok=exit.ok, reason="" if exit.ok else exit.message or str(exit.reason))
 
-    def activity(self, directory: Path) -> str:  # noqa: ARG002
+    def activity(self, directory: Path) -> Activity:  # noqa: ARG002
         """Unknown."""
-        return ""
+        return Activity()
