@@ -1,4 +1,4 @@
-"""No secret ever: tokens are planted wherever one can come from, and everything that was written is searched."""
+"""No secret ever: tokens are planted wherever one can come from, and all that was written is searched."""
 
 import subprocess
 from pathlib import Path
