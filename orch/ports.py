@@ -5,7 +5,7 @@ each lives in `tests/fakes/`, typed against it, and passes the contract suite of
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -306,6 +306,16 @@ class Finding:
     what: str
     do: str = ""
     """What a person should do, where it is not ok."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that `orch service` does to the machine."""
+
+    says: str
+    do: Callable[[], None]
+    optional: bool = False
+    """Its failure is told, and the rest goes on."""
 
 
 class Forge(Protocol):

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from orch.adapters.forge.local import LocalForge
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
+from orch.adapters.service import SYSTEM_UNITS, Service, Unit, enable_linger
 from orch.adapters.store import atomic, layout
 from orch.adapters.store.events_file import EventsFile
 from orch.adapters.store.metrics_file import MetricsFile
@@ -41,10 +43,10 @@ from orch.coordinator.record import make_snapshot
 from orch.core.announce import Occasion
 from orch.core.decide import decide
 from orch.core.metrics import assess
-from orch.core.model import Status
+from orch.core.model import Drain, Status
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError
-from orch.ports import Agent, Finding, Ports, Supervisor
+from orch.ports import Agent, Finding, Ports, Step, Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,9 @@ redact = redaction.redact
 
 EXCLUDED = ("/.orch/", "/STOP", "/BLOCKED.md")
 """What git must not see, besides the folder of the worktrees."""
+
+END_SECONDS = 60.0
+"""What orch may need to end, besides the time of its workers: git, the forge and hooks are waited for."""
 
 SILENT_SECONDS = 30.0
 """A coordinator that has written nothing for this long, over two polls, hangs or cannot write."""
@@ -192,6 +197,39 @@ def _take_over(project: Project) -> Iterator[None]:
     with project.presence:
         layout.migrate(project.config.project.version_file)
         yield
+
+
+def make_service(project: Project, orch: Sequence[str], account: str = "") -> Service:
+    """The service of a project: of the person who asks, or with an account one of the machine.
+
+    `orch` is how orch is started.
+    """
+    settings = project.config
+    limits = settings.limits
+    ending = {
+        Drain.LEAVE: 0.0,
+        Drain.STOP: limits.stop_seconds + limits.grace_seconds,
+        Drain.FINISH: limits.timeout_minutes * 60,
+    }
+    folder, path = environment.config_home(), settings.environ.get("PATH", os.defpath)
+    if account:
+        # Root's PATH, as sudo has it, lacks what the account has installed for itself.
+        folder, path = Path("/etc"), f"{Path(f'~{account}').expanduser()}/.local/bin:{path}"
+    unit = Unit(
+        root=project.root,
+        orch=orch,
+        path=path,
+        keys=folder / "orch" / "environment",
+        stop_seconds=ending[settings.coordinator.drain] + END_SECONDS,
+        account=account,
+    )
+    units = SYSTEM_UNITS if account else folder / "systemd" / "user"
+    return Service(unit, units=units)
+
+
+def linger(account: str) -> Step:
+    """Have the services of a person run without a session of theirs."""
+    return enable_linger(account)
 
 
 def base_branch(project: Project) -> str:

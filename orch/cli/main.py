@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 import orch
-from orch.cli import add, control, demo, diff, finish, logs, project, pulls, restore, run, show, status
+from orch.cli import (
+    add,
+    control,
+    demo,
+    diff,
+    finish,
+    logs,
+    project,
+    pulls,
+    restore,
+    run,
+    service,
+    show,
+    status,
+)
 from orch.cli.failure import INTERRUPTED, OUTPUT_LOST, report, report_bug, report_lost_output
 from orch.cli.help import GroupedHelp, examples
 from orch.cli.place import Place
@@ -27,7 +41,7 @@ app = typer.Typer(
         "orch -C ~/src/shop status     another project, as in git",
     ),
 )
-for group in (run, status, add, control, show, logs, diff, pulls, restore, project, finish, demo):
+for group in (run, status, add, control, show, logs, diff, pulls, restore, project, service, finish, demo):
     app.add_typer(group.app)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import help as texts
+from orch.cli.first import run_beside_init
 from orch.cli.place import Place
 from orch.dashboard.plain import span
 
@@ -53,6 +54,7 @@ def run(
     them, a second ^C stops them and a third one ends orch at once. The exit code is 130 after ^C, 0
     after SIGTERM. SIGUSR1 pauses and resumes, SIGHUP reads config.toml again.
     """
+    run_beside_init()
     place: Place = context.obj
     project = place.open(log.warning)
     work(project, plain=plain or not sys.stdout.isatty(), until_idle=until_idle)

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 AGENT_COMMAND = "AGENT_COMMAND"
 """Overrides the command of the default agent, for trying things."""
@@ -111,6 +112,12 @@ def is_journald(descriptor: int) -> bool:
     except OSError:
         return False
     return (device, number) == (str(status.st_dev), str(status.st_ino))
+
+
+def config_home() -> Path:
+    """Where a person's programs keep their settings (the XDG base directory specification)."""
+    told = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(told) if Path(told).is_absolute() else Path.home() / ".config"
 
 
 def notify_socket() -> tuple[str, float]:
