@@ -42,6 +42,7 @@ far() { "${ssh[@]}" -- "$host" "$@"; }
 say "looking at $host"
 far true || fail "cannot log in to $host without a password; try: ssh-copy-id $host"
 far 'command -v git >/dev/null' || fail "git is missing on $host; on Debian: sudo apt-get install git"
+# shellcheck disable=SC2016  # it is the far shell that replaces these
 far 'for python in python3 python3.13 python3.12 python3.11; do
         "$python" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))" 2>/dev/null && exit 0
     done; exit 1' || fail "Python 3.11 with venv is missing on $host; on Debian: sudo apt-get install python3-venv"

@@ -44,7 +44,8 @@ else
     folder=${1:?usage: install_on_host.sh FOLDER [PROJECT]}
     shift
     wheel=$(echo "$folder"/orch-*.whl)
-    [ -f "$wheel" ] && [ -f "$folder/requirements.lock" ] || fail "there is no wheel or no requirements.lock in $folder"
+    [ -f "$wheel" ] || fail "there is no wheel in $folder"
+    [ -f "$folder/requirements.lock" ] || fail "there is no requirements.lock in $folder"
     command -v git >/dev/null || fail "git is missing; on Debian: sudo apt-get install git"
     python=''
     for candidate in python3 python3.13 python3.12 python3.11; do
