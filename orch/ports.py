@@ -13,6 +13,7 @@ from typing import Protocol
 
 from orch.core.actions import Change
 from orch.core.announce import Announcement
+from orch.core.costs import Spending
 from orch.core.metrics import Event, Metrics
 from orch.core.model import (
     Activity,
@@ -116,6 +117,23 @@ class RequestStore(Protocol):
 
     def set_paused(self, reason: str | None) -> None:
         """Remember that the fleet is paused and why, or that it is not."""
+
+
+class CostStore(Protocol):
+    """`.orch/costs.jsonl`: what each run has cost, for good."""
+
+    def read(self, now: float, live: Collection[RunKey]) -> Spending:
+        """What the runs that are over have cost, without those in `live`.
+
+        `now`, in seconds since the epoch, says which local day it is. Raises TransientError where the
+        file cannot be read.
+        """
+
+    def record(self, run: RunKey, outcome: Outcome) -> None:
+        """Write down, durably, what a run has cost. A run that is written down already stays as it is.
+
+        Raises TransientError where it cannot be written.
+        """
 
 
 class MetricsStore(Protocol):
@@ -367,6 +385,7 @@ class Ports:
     runs: RunStore
     requests: RequestStore
     metrics: MetricsStore
+    costs: CostStore
     executor: Executor
     agents: Mapping[str, Agent]
     worktrees: Worktrees

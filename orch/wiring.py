@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from orch import config
@@ -25,6 +25,7 @@ from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.service import SYSTEM_UNITS, Service, Unit, enable_linger
 from orch.adapters.store import atomic, layout
+from orch.adapters.store.costs import CostFile
 from orch.adapters.store.events_file import EventsFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
@@ -45,7 +46,7 @@ from orch.core.decide import decide
 from orch.core.metrics import assess
 from orch.core.model import Drain, Status
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError
+from orch.errors import ConfigError, OrchError, PermanentError
 from orch.ports import Agent, Finding, Ports, Step, Supervisor
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,11 @@ class Project:
     def runs(self) -> RunDirectories:
         """The run directories."""
         return RunDirectories(self.config.project.runs, warn=self.warn)
+
+    @cached_property
+    def costs(self) -> CostFile:
+        """What the runs have cost."""
+        return CostFile(self.config.project.costs_file)
 
     @cached_property
     def requests(self) -> RequestFiles:
@@ -280,28 +286,31 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
     thing that was (with `dry_run`: would be) removed, saved or left.
     """
     lines = []
-    ports = project.ports
-    latest = ports.runs.load()
-    for task, path in sorted(ports.worktrees.list().items()):
-        run = latest.get(task)
-        if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
-            lines.append(f"kept {path}: {task} is not over")
-        elif dry_run:
-            lines.append(f"would remove {path}")
+    redaction.remember(project.config.secrets())
+    worktrees = _make_worktrees(project, base_branch(project))
+    for task, path in sorted(worktrees.list().items()):
+        try:
+            if dry_run:
+                _check_over(project, task)
+                lines.append(f"would remove {path}")
+                continue
+            # A coordinator may take the task up again at any time: what counts is how it is then.
+            saved = worktrees.remove(task, check=partial(_check_over, project, task))
+        except OrchError as error:
+            lines.append(f"kept {path}: {error}")
         else:
-            lines.append(_remove(ports, task, path))
-    days, now = project.config.coordinator.keep_days, ports.clock.now()
+            lines.append(f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else ""))
+    days, now = project.config.coordinator.keep_days, SystemClock().now()
     removed = "would remove" if dry_run else "removed"
     pruned = project.runs.prune(days, now, dry_run=dry_run)
     return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
 
-def _remove(ports: Ports, task: str, path: Path) -> str:
-    try:
-        saved = ports.worktrees.remove(task)
-    except OrchError as error:
-        return f"kept {path}: {error}"
-    return f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else "")
+def _check_over(project: Project, task: str) -> None:
+    """Raise PermanentError while somebody works on a task, or will again by himself."""
+    run = project.runs.load({task}).get(task)
+    if run is not None and (run.outcome is None or run.outcome.retry_at is not None):
+        raise PermanentError(f"{task} is not over")
 
 
 def saved_work(project: Project, task: str = "") -> tuple[Sequence[SavedWork], Sequence[Orphan]]:
@@ -400,11 +409,10 @@ def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
         runs=project.runs,
         requests=project.requests,
         metrics=MetricsFile(path.metrics_file, warn=project.warn),
+        costs=project.costs,
         executor=lasting.executor,
         agents=_make_agents(settings),
-        worktrees=GitWorktrees(
-            project.root, path.trees, path.runs, base=base, hooks=_make_hooks(settings), warn=project.warn
-        ),
+        worktrees=_make_worktrees(project, base),
         repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
         prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
@@ -426,6 +434,18 @@ def _event_hooks(settings: Config) -> EventHooks:
         commands={occasion: getattr(hooks, f"on_{occasion}") for occasion in Occasion},
         seconds=hooks.timeout_seconds,
         env=settings.announcer_environment(),
+    )
+
+
+def _make_worktrees(project: Project, base: str) -> GitWorktrees:
+    path = project.config.project
+    return GitWorktrees(
+        project.root,
+        path.trees,
+        path.runs,
+        base=base,
+        hooks=_make_hooks(project.config),
+        warn=project.warn,
     )
 
 

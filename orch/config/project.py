@@ -49,6 +49,11 @@ class Project:
         return self.directory / "pulls"
 
     @property
+    def costs_file(self) -> Path:
+        """What each run has cost, for good."""
+        return self.directory / "costs.jsonl"
+
+    @property
     def metrics_file(self) -> Path:
         """The counters, the health and the last events."""
         return self.directory / "metrics.json"

@@ -100,6 +100,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
         case Sweep(key):
             ports.executor.sweep(key)
         case Finish(key, outcome):
+            # In this order: what was spent is known wherever orch is killed.
+            ports.costs.record(key, outcome)
             ports.runs.finish(key, outcome)
         case Dismiss(request):
             ports.requests.dismiss(request)

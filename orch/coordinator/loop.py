@@ -18,6 +18,7 @@ from orch.core.decide import decide, is_drained, is_idle
 from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
+from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError
 from orch.ports import Life, Ports
@@ -74,6 +75,8 @@ def recover(ports: Ports, policy: Policy) -> State:
         live=frozenset(name for name, run in runs.items() if run.live),
         highest_id=max(map(number_of, runs), default=0),
         trees=trees,
+        parked=parking.recover(runs.values(), now),
+        spending=ports.costs.read(now, [run.key for run in runs.values() if run.live]),
         paused=ports.requests.paused(),
         metrics=metrics,
         # What was acted on before is not acted on again because of a restart.

@@ -1,5 +1,6 @@
 """Looks at the world. What cannot be seen now is left out, which never means that it is gone."""
 
+import contextlib
 import math
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from orch.core.actions import Result
-from orch.core.model import Phase, Run, RunKey
+from orch.core.model import Activity, Phase, Run, RunKey
 from orch.core.state import Probe, Seen, Signalled, State, Wake
 from orch.errors import OrchError
 from orch.ports import Ports
@@ -33,6 +34,7 @@ def observe(ports: Ports, state: State, wakes: tuple[Wake, ...]) -> Seen:
         document_again=reading.again if reading else math.inf,
         requests=_try(".orch/requests", ports.requests.read, unseen),
         probes=_probe(ports, state, unseen),
+        activities=_look_on(ports, state),
         recalled=_recall(ports, state, unseen),
         results=tuple(wake for wake in wakes if isinstance(wake, Result)),
         toggles=numbers.count(signal.SIGUSR1),
@@ -59,6 +61,18 @@ def _recall(ports: Ports, state: State, unseen: dict[str, str]) -> dict[str, Run
         return {}
     found = _try("the run directories", lambda: ports.runs.load(state.recall), unseen)
     return {} if found is None else {name: found.get(name) for name in state.recall}
+
+
+def _look_on(ports: Ports, state: State) -> dict[str, Activity]:
+    activities: dict[str, Activity] = {}
+    for name in state.live:
+        run = state.runs[name]
+        agent = ports.agents.get(run.claim.agent)
+        if agent is not None:
+            # It is only for looking on; what is wrong with the disk is said elsewhere.
+            with contextlib.suppress(OrchError, OSError):
+                activities[name] = agent.activity(ports.runs.directory(run.key))
+    return activities
 
 
 def _probe(ports: Ports, state: State, unseen: dict[str, str]) -> dict[RunKey, Probe]:

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Collection, Mapping
 
 from orch.core.announce import announcements
-from orch.core.model import Policy, Run, RunKey
+from orch.core.model import Policy, RunKey
 from orch.core.state import Snapshot, State
-from orch.errors import OrchError
 from orch.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -40,16 +39,10 @@ def make_snapshot(
         waiting=state.waiting,
         problems=(*(state.document.problems if state.document else ()), *state.plan.problems),
         notices=state.notices,
-        activity={name: _activity(ports, state.runs[name]) for name in sorted(state.live)},
+        activity={name: state.activities[name] for name in sorted(state.live & state.activities.keys())},
+        parked=state.parked,
+        spending=state.spending,
     )
-
-
-def _activity(ports: Ports, run: Run) -> str:
-    agent = ports.agents.get(run.claim.agent)
-    try:
-        return agent.activity(ports.runs.directory(run.key)).text if agent else ""
-    except (OrchError, OSError):
-        return ""  # It is only for looking on; what is wrong with the disk is said elsewhere.
 
 
 def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:

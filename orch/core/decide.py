@@ -13,9 +13,22 @@ from orch.core.model import (
     Request,
     RetryRequest,
     Run,
+    SendRequest,
     Status,
 )
-from orch.core.rules import admit, control, edits, health, limits, progress, shortage
+from orch.core.rules import (
+    admit,
+    budgets,
+    clock,
+    control,
+    edits,
+    halting,
+    health,
+    limits,
+    parking,
+    progress,
+    shortage,
+)
 from orch.core.state import Decision, Seen, State
 from orch.core.tasks_md import Document
 
@@ -36,10 +49,14 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     successful actions yields no action.
     """
     draft = Draft(state, seen, policy)
-    draft.change(resources=seen.resources)
+    clock.follow_clock(draft)
+    # One that could not be read is as it was.
+    known = {name: activity for name, activity in state.activities.items() if name in state.live}
+    draft.change(resources=seen.resources, activities={**known, **seen.activities})
     _tell_unseen(draft)
     shortage.tell_shortage(draft)
     limits.tell_capacity(draft)
+    budgets.begin_day(draft)
     admit.read_queue(draft)
     control.take_signals(draft)
     for result in seen.results:
@@ -48,9 +65,12 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
         if draft.runs[name].phase is Phase.RUNNING:
             progress.take_probe(draft, draft.runs[name])
     control.take_requests(draft)
+    halting.halt_spent(draft)
+    halting.halt_parked(draft)
     edits.reconcile(draft)
     for name in sorted(draft.live):
         progress.keep_deadlines(draft, draft.runs[name])
+    parking.unpark(draft)
     health.assess_health(draft)
     admit.start_tasks(draft)
     health.remove_trees(draft)
@@ -77,8 +97,10 @@ def is_idle(state: State) -> bool:
 
 def _is_hopeless(state: State, document: Document, request: Request) -> bool:
     """Whether a request waits for something that only a person can bring about."""
-    if not isinstance(request, RetryRequest) or request.task not in document.tasks:
-        return False
+    if isinstance(request, SendRequest) and not request.restart:
+        return True  # It waits for an attempt, and asks for none.
+    if not isinstance(request, RetryRequest | SendRequest) or request.task not in document.tasks:
+        return isinstance(request, SendRequest)
     pending = document.tasks[request.task].mark.status is Status.PENDING
     startable = request.task in state.plan.ready and request.task not in state.unstartable
     return pending and not startable

@@ -106,6 +106,12 @@ class Draft:
         """The local date, YYYY-MM-DD."""
         return self.stamp(self.now)[:10]
 
+    @property
+    def midnight(self) -> float:
+        """When the next local day begins, seconds since the epoch."""
+        tomorrow = datetime.fromtimestamp(self.now, self._zone).date() + timedelta(days=1)
+        return datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=self._zone).timestamp()
+
     def decision(self) -> Decision:
         """Close the draft."""
         if self.changes:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from orch.core import names
+from orch.core.costs import Budget
 
 
 class Evolving:
@@ -141,6 +142,21 @@ class RunKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Parking(Evolving):
+    """An agent that a usage limit keeps from working. Seconds since the epoch."""
+
+    lane: str
+    """The agent's name; with ` model:NAME` where that model of it took over for another."""
+    since: float
+    until: float
+    """When the agent said that it ends; where it did not say, when it is tried again."""
+    tries: int = 0
+    """0: the agent said when it ends. Else how often it was tried in vain."""
+    limit: str = ""
+    """Which one, in a person's words."""
+
+
+@dataclass(frozen=True, slots=True)
 class Claim(Evolving):
     """claim.json: what was decided for an attempt before anything was started."""
 
@@ -167,6 +183,16 @@ class Claim(Evolving):
     """The model that the task asks for, empty for that of the agent's settings."""
     budget_usd: float | None = None
     """US dollars that this attempt may cost, None for no limit."""
+    budget_of_day: bool = False
+    """Whether that is what is left of the day's budget, not of the task's."""
+    lane: str = ""
+    """Whose usage limit it is under, see `Parking`; empty where that is the agent's."""
+    parked: tuple[Parking, ...] = ()
+    """The limits because of which another agent or model than the task's was taken."""
+    message: str = ""
+    """What a person has to say to the agent: `orch send`."""
+    taken: tuple[str, ...] = ()
+    """Ids of the messages that were taken up so far and may still wait as requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +429,18 @@ class Outcome(Evolving):
     started_at: float = 0.0
     claimed_at: float = 0.0
     queued_at: float = 0.0
+    session_id: str = ""
+    """The conversation that the next attempt of the same agent can go on with."""
+    model: str = ""
+    """As in the claim."""
+    lane: str = ""
+    """As in the claim."""
+    parked: tuple[Parking, ...] = ()
+    """The usage limits that were in force: the one that ended this attempt, and those of the claim."""
+    message: str = ""
+    """What the agent was to be told and may not have heard: the next attempt tells it."""
+    taken: tuple[str, ...] = ()
+    """As in the claim."""
 
 
 class Phase(StrEnum):
@@ -445,7 +483,9 @@ class Stopping(Evolving):
     ended_at: float | None = None
     """When the launcher was told to end the tree."""
     then: OutcomeKind = OutcomeKind.STOPPED
-    """STOPPED leaves the task to a person; INTERRUPTED takes it up again later."""
+    """STOPPED and BLOCKED leave the task to a person; INTERRUPTED and LIMITED take it up again later."""
+    until: float | None = None
+    """When it may be taken up again, seconds since the epoch; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,7 +546,19 @@ class RetryRequest:
     fresh: bool = False
 
 
-Request = StopRequest | PauseRequest | RetryRequest
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """`orch send TASK "text" [--restart]`: something that the next attempt is told."""
+
+    task: str
+    text: str
+    id: str
+    """Up to 32 lower-case letters and digits; no two messages have the same."""
+    restart: bool = False
+    """Start that attempt now: a running one is interrupted for it."""
+
+
+Request = StopRequest | PauseRequest | RetryRequest | SendRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,3 +612,6 @@ class Policy(Evolving):
     """Run directories older than this are removed, the last one of each task never."""
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
+    budget: Budget = Budget()
+    fallbacks: Mapping[str, str] = field(default_factory=dict)
+    """By agent: which agent, or `model:NAME` of its own, takes over while it is parked."""

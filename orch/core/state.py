@@ -5,9 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from orch.core.actions import Action, Result
+from orch.core.costs import Spending
 from orch.core.graph import Plan
 from orch.core.metrics import Event, Health, Metrics
-from orch.core.model import Evolving, Exit, Problem, Process, Request, Resources, Run, RunKey, Stall
+from orch.core.model import (
+    Activity,
+    Evolving,
+    Exit,
+    Parking,
+    Problem,
+    Process,
+    Request,
+    Resources,
+    Run,
+    RunKey,
+    Stall,
+)
 from orch.core.tasks_md import Document
 
 # --- what a probe of a run can say ----------------------------------------------------------------
@@ -81,6 +94,8 @@ class Seen:
     requests: tuple[Request, ...] | None = ()
     probes: Mapping[RunKey, Probe] = field(default_factory=dict)
     """Of live runs; a run that is missing here could not be probed."""
+    activities: Mapping[str, Activity] = field(default_factory=dict)
+    """What the live workers do and have used, by task; one that is missing could not be read."""
     recalled: Mapping[str, Run | None] = field(default_factory=dict)
     """The latest run of each task in `State.recall`, None where it never ran. One that is missing here
     could not be looked up."""
@@ -110,6 +125,8 @@ class State(Evolving):
     """What the coordinator knows. Rebuilt at every start from what lies on disk."""
 
     document: Document | None = None
+    looked_at: float = 0.0
+    """When it was last looked, seconds since the epoch; 0 before the first look."""
     runs: Mapping[str, Run] = field(default_factory=dict)
     """The latest run of each task that something still follows from: those that are live, wait for the
     next attempt, or whose end is not yet in tasks.md. All others lie on disk only: the cost of a turn
@@ -158,6 +175,13 @@ class State(Evolving):
     agent_problems: Mapping[str, str] = field(default_factory=dict)
     notices: Mapping[str, str] = field(default_factory=dict)
     """What a person should know now, by what it is about."""
+    activities: Mapping[str, Activity] = field(default_factory=dict)
+    """What each live worker does and has used, as last seen, by task."""
+    parked: Mapping[str, Parking] = field(default_factory=dict)
+    """The agents that wait for their usage limit, by lane."""
+    wanted: frozenset[str] = frozenset()
+    """The agents of the ready tasks."""
+    spending: Spending = Spending()
     events: tuple[Event, ...] = ()
     """What happened in the last turn, oldest first: all of it, where the history is cut."""
 
@@ -195,5 +219,8 @@ class Snapshot:
     """What a person should look at in tasks.md."""
     notices: Mapping[str, str] = field(default_factory=dict)
     """What a person should know now, by what it is about: a missing agent, little disk."""
-    activity: Mapping[str, str] = field(default_factory=dict)
-    """The last line of each live worker, by task."""
+    activity: Mapping[str, Activity] = field(default_factory=dict)
+    """What each live worker does and has used, by task."""
+    parked: Mapping[str, Parking] = field(default_factory=dict)
+    """The agents that wait for their usage limit, by lane."""
+    spending: Spending = Spending()

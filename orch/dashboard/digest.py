@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from orch.core.counts import count_statuses
 from orch.core.metrics import Metrics
-from orch.core.model import Phase, PullRequest, Run, Status, Task
+from orch.core.model import Activity, Phase, PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
 
@@ -52,6 +52,10 @@ class WorkerRow:
     age: float
     """Seconds since the process started, or since the run was claimed."""
     activity: str
+    cost_usd: float
+    """Of this run so far."""
+    tokens: int
+    turns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,7 @@ def list_workers(snapshot: Snapshot, now: float) -> list[WorkerRow]:
 def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
     process = run.process
     stall = run.stall if run.phase is Phase.RUNNING else None
+    activity = snapshot.activity.get(run.key.task, Activity())
     return WorkerRow(
         task=run.key.task,
         title=_title(snapshot, run),
@@ -156,7 +161,10 @@ def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
         pid=process.pid if process else 0,
         branch=run.claim.branch,
         age=max(0.0, now - (process.started_at if process else run.claim.claimed_at)),
-        activity=stall.describe(now) if stall else snapshot.activity.get(run.key.task, ""),
+        activity=stall.describe(now) if stall else activity.text,
+        cost_usd=activity.cost_usd,
+        tokens=activity.tokens,
+        turns=activity.turns,
     )
 
 

@@ -221,6 +221,20 @@ def test_a_file_from_the_future_has_an_age_too(desk: Desk) -> None:
     assert second.age >= 50.0
 
 
+def test_a_file_grows_older_also_after_the_clock_was_set_back(desk: Desk) -> None:
+    desk.ahead = 3600.0
+    store = desk.store()
+    store.read()
+    desk.path.write_text("[] t-7: another\n")
+    store.read()
+    desk.ahead = 0.0
+    store.read()
+    desk.ahead = 60.0
+    reading = store.read()
+    assert reading is not None
+    assert reading.age >= 60.0
+
+
 @pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "loop"])
 def test_what_is_no_file_cannot_be_looked_at(desk: Desk, kind: str) -> None:
     desk.path.unlink()

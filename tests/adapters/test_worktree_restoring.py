@@ -449,6 +449,15 @@ def test_setup_runs_in_a_new_worktree(place: Place) -> None:
     assert state(place.tree) == before | {"setup.log": ("file", b"changed\n")}
 
 
+def test_setup_holds_the_lock_of_the_task(place: Place) -> None:
+    """So that nobody goes on in the worktree before it is over, even if orch is killed."""
+    work(place)
+    place.worktrees.remove("t-1")
+    place.hooks = Hooks(setup="readlink /proc/$PPID/fd/* > setup.log || :", env=dict(os.environ))
+    restore(place)
+    assert "/t-1.flock\n" in (place.tree / "setup.log").read_text()
+
+
 def test_a_failing_setup_leaves_nothing(place: Place) -> None:
     before = work(place)
     place.worktrees.remove("t-1")

@@ -161,8 +161,11 @@ def test_a_worker_of_an_agent_that_is_gone_is_shown_without_words(tmp_path: Path
     desk = Desk(tmp_path, "[] t-1: Do it\n")
     desk.until(desk.is_running)
     del desk.world.agents["claude"]
+    desk.restart()
+    desk.turn()
     snapshot = make_snapshot(desk.world.ports, desk.state, desk.policy)
-    assert snapshot.activity == {"t-1": ""}
+    assert snapshot.live == {"t-1"}
+    assert snapshot.activity == {}
     desk.work()
     desk.until(lambda: "[✅" in (desk.world.tasks.text or ""))
 

@@ -5,15 +5,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orch.core.actions import Action, Failure
+from orch.core.costs import Allowance, Budget, Cost
 from orch.core.decide import is_idle
 from orch.core.model import (
+    Activity,
+    Cause,
+    Claim,
     EndReason,
     Evidence,
     Exit,
     Mark,
+    OutcomeKind,
     Phase,
     RetryRequest,
     RunKey,
+    SendRequest,
     Status,
     StopRequest,
     Verdict,
@@ -28,6 +34,8 @@ EXITS = [
     (Exit(EndReason.EXITED, 1), Evidence(blocked="why?")),
     (Exit(EndReason.SPAWN), Evidence(verdict=Verdict(ok=False, reason="missing", charged=False))),
     (Exit(EndReason.INTERRUPTED), Evidence(verdict=Verdict(ok=False, charged=False))),
+    (Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, cause=Cause.SESSION))),
+    (Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, cause=Cause.MAX_BUDGET, cost_usd=1.0))),
 ]
 
 
@@ -39,6 +47,7 @@ class Coordination(RuleBasedStateMachine):
         self.world = World()
         self.results: list = []  # type: ignore[type-arg]
         self.failing: frozenset[str] = frozenset()
+        self.sent = 0
         self.world.faults = self.fault
 
     def fault(self, action: Action) -> Failure | None:
@@ -46,10 +55,30 @@ class Coordination(RuleBasedStateMachine):
             return Failure("it failed")
         return None
 
-    @initialize(workers=st.integers(1, 3), attempts=st.integers(1, 3), verify=st.booleans())
-    def configure(self, workers: int, attempts: int, verify: bool) -> None:
+    @initialize(
+        workers=st.integers(1, 3),
+        attempts=st.integers(1, 3),
+        verify=st.booleans(),
+        task=st.sampled_from([None, 2.0]),
+        day=st.sampled_from([None, 5.0]),
+        fallback=st.sampled_from(["", "other", "model:small"]),
+    )
+    def configure(
+        self,
+        workers: int,
+        attempts: int,
+        verify: bool,
+        task: float | None,
+        day: float | None,
+        fallback: str,
+    ) -> None:
         self.world.policy = self.world.policy.evolve(
-            max_concurrent_workers=workers, max_attempts=attempts, verify=verify
+            max_concurrent_workers=workers,
+            max_attempts=attempts,
+            verify=verify,
+            agents=("sh", "other"),
+            budget=Budget(Allowance(usd=task), Allowance(usd=day)),
+            fallbacks={"sh": fallback} if fallback else {},
         )
 
     @rule()
@@ -64,10 +93,25 @@ class Coordination(RuleBasedStateMachine):
         for name, run in self.world.state.runs.items():
             if document is None or run.key in before:
                 continue
+            self.check_claim(name, run.claim)
             for parent in document.tasks[name].after:
                 assert document.tasks[parent].mark.status is Status.COMPLETED
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 300.0]))
+    def check_claim(self, name: str, claim: Claim) -> None:
+        """Nothing is claimed that a budget or a usage limit forbids."""
+        state, policy = self.world.state, self.world.policy
+        used = {name: self.world.activities.get(name, Activity()).cost_usd for name in state.live - {name}}
+        day = policy.budget.day.usd
+        assert day is None or state.spending.today.usd + sum(used.values()) < day, "over the day's budget"
+        task = self.world.tasks.get(name)
+        if task is not None and task.budget:
+            assert state.spending.tasks.get(name, Cost()).usd < task.budget, "over the task's budget"
+        parked = state.parked.get(claim.lane or claim.agent)
+        asked = any(not isinstance(request, StopRequest) for request in state.requests)
+        assert parked is None or asked or parked.until <= self.world.now, "its agent is parked"
+        assert not claim.resume or claim.agent == "sh", "not its conversation"
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 30.0, 300.0, 40_000.0]))
     def wait(self, seconds: float) -> None:
         self.world.now += seconds
         self.tick()
@@ -92,6 +136,37 @@ class Coordination(RuleBasedStateMachine):
             if key.task == name and worker.alive:
                 worker.alive, worker.exit = False, end[0]
                 self.world.evidence[name] = end[1]
+
+    @rule(name=st.sampled_from(NAMES), after=st.sampled_from([None, 100.0, 5000.0]), cost=st.floats(0, 1))
+    def limit(self, name: str, after: float | None, cost: float) -> None:
+        """A worker runs into a usage limit."""
+        verdict = Verdict(
+            ok=False,
+            cause=Cause.USAGE_LIMIT,
+            agent_wide=True,
+            charged=False,
+            retry_at=None if after is None else self.world.now + after,
+            cost_usd=cost,
+            session_id=f"session-{name}",
+        )
+        self.end(name, (Exit(EndReason.EXITED, 1), Evidence(verdict=verdict)))
+
+    @rule(name=st.sampled_from(NAMES), usd=st.floats(0, 2.5), tokens=st.integers(0, 5))
+    def use(self, name: str, usd: float, tokens: int) -> None:
+        """A worker has used so much so far."""
+        if name in self.world.state.live:
+            self.world.activities[name] = Activity("Edit", cost_usd=usd, tokens=tokens)
+
+    @rule(name=st.sampled_from(NAMES), budget=st.sampled_from([None, 0.0, 1.0, 50.0]))
+    def set_budget(self, name: str, budget: float | None) -> None:
+        if name in self.world.tasks:
+            self.world.edit(name, budget=budget)
+
+    @rule(name=st.sampled_from(NAMES), restart=st.booleans())
+    def send(self, name: str, restart: bool) -> None:
+        self.sent += 1
+        request = SendRequest(name, f"message {self.sent}", str(self.sent), restart)
+        self.world.requests = [*self.world.requests, request]
 
     @rule(name=st.sampled_from(NAMES))
     def lose(self, name: str) -> None:
@@ -132,6 +207,40 @@ class Coordination(RuleBasedStateMachine):
     def each_attempt_started_once(self) -> None:
         """More often only where its launcher had vanished: then the fence lets nothing through."""
         assert all(count == 1 for count in self.world.starts.values())
+
+    @invariant()
+    def a_usage_limit_costs_no_attempt(self) -> None:
+        for worker in self.world.workers.values():
+            outcome = worker.outcome
+            if outcome is not None and outcome.kind in (OutcomeKind.LIMITED, OutcomeKind.INTERRUPTED):
+                assert outcome.spent == worker.claim.spent
+                assert outcome.retry_at is not None
+
+    @invariant()
+    def a_conversation_is_had_by_one_worker(self) -> None:
+        had = [worker.claim.resume for worker in self.world.workers.values() if worker.alive]
+        had = list(filter(None, had))
+        assert len(had) == len(set(had))
+
+    @invariant()
+    def each_message_is_told_by_one_attempt_or_carried_on(self) -> None:
+        """More than one only where each but the last gave it back."""
+        for number in range(1, self.sent + 1):
+            told = [
+                worker
+                for _, worker in sorted(self.world.workers.items())
+                if f"message {number}" in worker.claim.message.split("\n\n")
+            ]
+            for worker in told[:-1]:
+                assert worker.outcome is not None
+                assert f"message {number}" in worker.outcome.message.split("\n\n")
+
+    @invariant()
+    def what_is_over_is_counted_once(self) -> None:
+        spent = sum(cost.usd for cost in self.world.state.spending.tasks.values())
+        state, world = self.world.state, self.world
+        over = [key for key in world.costs if key.task not in state.live or state.runs[key.task].key != key]
+        assert abs(spent - sum(world.costs[key].cost_usd for key in over)) < 1e-6
 
     @invariant()
     def attempts_are_counted_up(self) -> None:

@@ -27,9 +27,12 @@ from orch.core.actions import (
     Verify,
     WriteTasks,
 )
+from orch.core.costs import Cost, Spending
 from orch.core.decide import decide
+from orch.core.draft import Draft
 from orch.core.metrics import Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     EndReason,
     Evidence,
@@ -49,6 +52,7 @@ from orch.core.model import (
     Task,
 )
 from orch.core.names import number_of
+from orch.core.rules import parking
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
 from orch.core.tasks_md import Document, parse
 
@@ -91,6 +95,10 @@ class World:
     paused: str | None = None
     resources: Resources = field(default_factory=Resources)
     agent_problems: dict[str, str] = field(default_factory=dict)
+    activities: dict[str, Activity] = field(default_factory=dict)
+    """What the worker of each task does; one that ends takes what it says with it."""
+    costs: dict[RunKey, Outcome] = field(default_factory=dict)
+    """What is written down of the runs that are over."""
     readable: bool = True
     faults: Callable[[Action], Failure | None] = lambda _: None
     state: State = field(default_factory=lambda: State(pruned=TODAY))
@@ -129,6 +137,7 @@ class World:
             results=results,
             toggles=toggles,
             terminations=terminations,
+            activities={name: self.activities.get(name, Activity()) for name in self.state.live},
             recalled={name: self.latest(name) for name in self.state.recall},
             resources=self.resources,
             agent_problems=dict(self.agent_problems),
@@ -185,8 +194,28 @@ class World:
         live = frozenset(name for name, run in runs.items() if run.live)
         highest = max(map(number_of, runs), default=0)
         self.state = State(
-            runs=runs, live=live, highest_id=highest, paused=self.paused, metrics=Metrics(), pruned=TODAY
+            runs=runs,
+            live=live,
+            highest_id=highest,
+            paused=self.paused,
+            metrics=Metrics(),
+            pruned=TODAY,
+            parked=parking.recover(runs.values(), self.now),
+            spending=self.spending(),
         )
+
+    def spending(self) -> Spending:
+        """What the runs that are over have cost, by what is written down."""
+        today = Draft(State(), Seen(self.now), self.policy).today
+        spending = Spending(today)
+        for key, outcome in self.costs.items():
+            if not self.workers[key].outcome:
+                continue
+            cost = Cost(outcome.cost_usd, outcome.tokens)
+            charged = spending.charge(key.task, cost)
+            ended = Draft(State(), Seen(outcome.ended_at), self.policy).today
+            spending = charged if ended == today else Spending(today, spending.today, charged.tasks)
+        return spending
 
     def latest(self, name: str) -> Run | None:
         """The latest run of a task, as it lies on disk."""
@@ -260,6 +289,8 @@ class World:
                     ),
                 )
             case Finish(key, outcome):
+                self.costs.setdefault(key, outcome)
+                self.activities.pop(key.task, None)
                 worker = self.workers.setdefault(key, Worker(self.state.runs[key.task].claim))
                 worker.outcome = worker.outcome or outcome
             case Remove(task):

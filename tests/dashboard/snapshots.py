@@ -5,6 +5,7 @@ from typing import Any
 
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import (
+    Activity,
     Claim,
     Mark,
     Outcome,
@@ -92,7 +93,7 @@ def busy() -> Snapshot:
         max_workers=3,
         waiting={"gh-481": "waits for gh-480"},
         notices={"agent: codex": "agent codex is not installed"},
-        activity={"gh-471": "editing login.ts"},
+        activity={"gh-471": Activity("editing login.ts")},
     )
 
 

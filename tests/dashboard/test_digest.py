@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from orch.core.model import Mark, Phase, Run, Stall, Status, Task
+from orch.core.model import Activity, Mark, Phase, Run, Stall, Status, Task
 from orch.core.tasks_md import Document
 from orch.dashboard.digest import list_failed, list_pulls, list_queue, list_workers, make_digest
 from tests.dashboard.snapshots import COMPLETED, NOW, busy, make_run, make_snapshot
@@ -74,7 +74,9 @@ def test_a_digest_is_the_same_with_and_without_the_one_before() -> None:
 def test_a_stalled_worker_says_so_and_when_it_is_ended() -> None:
     snapshot = make_snapshot()
     run = make_run("t-1").evolve(phase=Phase.RUNNING, stall=Stall(since=NOW - 720, ends_at=NOW + 1080))
-    snapshot = replace(snapshot, runs={"t-1": run}, live=frozenset({"t-1"}), activity={"t-1": "thinking"})
+    snapshot = replace(
+        snapshot, runs={"t-1": run}, live=frozenset({"t-1"}), activity={"t-1": Activity("thinking")}
+    )
     (row,) = list_workers(snapshot, NOW)
     assert (row.phase, row.activity) == ("stalled", "no output and no CPU for 12 min, is ended at 30 min")
     over = replace(snapshot, runs={"t-1": run.evolve(phase=Phase.INSPECTING)})

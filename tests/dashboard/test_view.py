@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orch.core.metrics import Event, Health, Metrics
-from orch.core.model import Mark, OutcomeKind, Phase, Problem, PullRequest, Status, Task
+from orch.core.model import Activity, Mark, OutcomeKind, Phase, Problem, PullRequest, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
 from orch.dashboard.digest import make_digest
@@ -174,7 +174,7 @@ def poisoned(evil: str) -> Snapshot:
         paused=evil,
         waiting={"t-2": evil},
         notices={"": evil},
-        activity={"t-1": evil},
+        activity={"t-1": Activity(evil)},
         pid=1,
     )
 

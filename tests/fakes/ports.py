@@ -7,6 +7,7 @@ from orch.ports import Ports
 from tests.fakes.agent import FakeAgent
 from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.clock import FakeClock
+from tests.fakes.costs import FakeCostStore
 from tests.fakes.events import FakeEventLog
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
@@ -45,6 +46,7 @@ class FakeWorld:
         self.runs = FakeRunStore(root / "runs")
         self.requests = FakeRequestStore()
         self.metrics = FakeMetricsStore()
+        self.costs = FakeCostStore()
         self.executor = FakeExecutor(self.runs.processes, wake=wake)
         self.agents = {name: FakeAgent(name) for name in agents}
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
@@ -61,6 +63,7 @@ class FakeWorld:
             runs=self.runs,
             requests=self.requests,
             metrics=self.metrics,
+            costs=self.costs,
             executor=self.executor,
             agents=self.agents,
             worktrees=self.worktrees,

@@ -1,6 +1,6 @@
 """A RequestStore in memory."""
 
-from orch.core.model import PauseRequest, Request, StopRequest
+from orch.core.model import PauseRequest, Request, SendRequest, StopRequest
 from orch.core.names import is_task_id
 from orch.errors import PermanentError
 from tests.fakes.failing import Failing
@@ -45,4 +45,4 @@ def _key(request: Request) -> tuple[type, str]:
     everyone = isinstance(request, StopRequest) and not request.task
     if not everyone and not is_task_id(request.task):
         raise PermanentError(f"{request.task!r} is not a task id")
-    return type(request), request.task
+    return type(request), request.task + (request.id if isinstance(request, SendRequest) else "")

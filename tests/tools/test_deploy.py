@@ -36,11 +36,12 @@ class Pi:
         # Whoever logs in gets this home and a short PATH, as on a machine that is only reached by ssh.
         python = Path(sys.executable).resolve().parent
         self.path = f"{tools}:{python}:/usr/bin:/bin"
-        keep = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items() if name.startswith("PIP_"))
+        pip = {name: value for name, value in ENVIRONMENT.items() if name.startswith("PIP_")}
+        keep = " ".join(f"{name}={value}" for name, value in {**pip, "PIP_NO_COMPILE": "1"}.items())
         force = folder / "force"
         force.write_text(
             "#!/bin/sh\n"
-            f"cd {self.home} && exec env -i HOME={self.home} PATH={self.path} USER=pi LC_ALL=C.UTF-8 {keep} PIP_NO_COMPILE=1 "
+            f"cd {self.home} && exec env -i HOME={self.home} PATH={self.path} USER=pi LC_ALL=C.UTF-8 {keep} "
             'GIT_CONFIG_NOSYSTEM=1 /bin/sh -c "$SSH_ORIGINAL_COMMAND"\n'
         )
         force.chmod(0o755)

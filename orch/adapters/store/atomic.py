@@ -44,7 +44,7 @@ def write(path: Path, data: bytes, *, durable: bool = False) -> None:
             _discard(temporary)
             raise
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise failure("write", path, error) from error
 
@@ -64,7 +64,7 @@ def create(path: Path, data: bytes, *, durable: bool = False) -> bool:
         finally:
             _discard(temporary)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except OSError as error:
         raise failure("write", path, error) from error
     return created
@@ -75,7 +75,7 @@ def remove(path: Path, *, durable: bool = False) -> None:
     try:
         path.unlink(missing_ok=True)
         if durable:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -178,10 +178,11 @@ def _make_folder(path: Path, *, durable: bool) -> None:
             _make_folder(path, durable=durable)  # Somebody took it away in this very moment.
         return
     if durable:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make what was made, renamed or removed in a folder survive a power loss. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

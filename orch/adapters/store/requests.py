@@ -3,6 +3,7 @@
 .orch/requests/stop-gh-471.json   one file for each kind and task, so that twice is once
 .orch/requests/stop-all.json
 .orch/requests/retry-gh-471.json
+.orch/requests/send-gh-471-0f3a.json   one for each message
 .orch/requests/pause.json         `orch pause` and `orch resume`: the last one counts
 .orch/requests/bad/               what could not be understood
 .orch/pause.json                  there while the fleet is paused, with the reason
@@ -11,6 +12,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,10 +20,11 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.store import atomic, records
-from orch.core.model import PauseRequest, Request, RetryRequest, StopRequest
+from orch.core.model import PauseRequest, Request, RetryRequest, SendRequest, StopRequest
 from orch.core.names import is_task_id
 from orch.errors import PermanentError, TransientError
 
+MESSAGE_ID = re.compile(r"[a-z0-9]{1,32}")
 EVERY = "all"
 """Stands for «every task» in a file name. No task id: those have a dash and a number."""
 SETTLED_SECONDS = 1.0
@@ -40,6 +43,9 @@ class _File(msgspec.Struct, frozen=True):
     now: bool = False
     fresh: bool = False
     paused: bool = False
+    text: str = ""
+    id: str = ""
+    restart: bool = False
 
 
 class _Pause(msgspec.Struct, frozen=True):
@@ -238,6 +244,8 @@ def _name(request: Request) -> str:
         case StopRequest(task=task) | RetryRequest(task=task) if is_task_id(task):
             kind = "stop" if isinstance(request, StopRequest) else "retry"
             return f"{kind}-{task}.json"
+        case SendRequest(task=task, id=name) if is_task_id(task) and MESSAGE_ID.fullmatch(name):
+            return f"send-{task}-{name}.json"
     raise PermanentError(f"{request.task!r} is not a task id", hint="an id is like gh-471 or t-3")
 
 
@@ -256,6 +264,8 @@ def _file(request: Request) -> _File:
             return _File("stop", request.task, request.reason, now=request.now)
         case RetryRequest():
             return _File("retry", request.task, fresh=request.fresh)
+        case SendRequest(task, text, name, restart):
+            return _File("send", task, text=text, id=name, restart=restart)
 
 
 def _request(file: _File) -> Request | None:
@@ -266,4 +276,6 @@ def _request(file: _File) -> Request | None:
             return StopRequest(file.task, file.reason, file.now)
         case "retry":
             return RetryRequest(file.task, file.fresh)
+        case "send":
+            return SendRequest(file.task, file.text, file.id, file.restart)
     return None

@@ -75,7 +75,7 @@ class Sight:
                 # What comes next is not older than this look, whatever its clock says.
                 self.known = replace(known, looked=self._now())
             raise
-        self.known = replace(known, looked=self._now())
+        self.known = _looked_again(known, self._now())
 
     def find(self) -> Found:
         """Read the file, whatever is known of it."""
@@ -89,7 +89,7 @@ class Sight:
         known, now, changed = self.known, self._now(), max(status.st_mtime, status.st_ctime)
         stamp = _stamp(status) if now - changed > _COARSE_SECONDS else ()
         if known and known.document.data == data:
-            self.known = found = replace(known, looked=now, stamp=stamp)
+            self.known = found = replace(_looked_again(known, now), stamp=stamp)
         else:
             # Whatever the clock of the file says, it changed after the last look at another version.
             since = min(max(changed, known.looked), now) if known else min(changed, now)
@@ -119,6 +119,11 @@ class Sight:
         """Note that the file was replaced by `document`, which holds something that a person typed or not."""
         now = self._now()
         self.known = Known(document, now if by_person or not self.known else self.known.since, now)
+
+
+def _looked_again(known: Known, now: float) -> Known:
+    """What is known, seen once more. It is not younger than that, even if the clock was set back."""
+    return replace(known, looked=now, since=min(known.since, now))
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:

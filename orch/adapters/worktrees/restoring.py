@@ -144,7 +144,7 @@ class RestoringWorktrees(GitWorktrees):
             place.mark(Marker(run.attempt, branch))
             self._run(place, tree, "read-tree", "--reset", "-u", work.commit, lock=lock)
             self._reset_index(place, tree, lock)
-            self._finish(run, place, tree, branch, setup=True)
+            self._finish(run, place, tree, branch, setup=lock)
         except BaseException:
             self._clearing.clear(run, tree, place, into=into, lock=lock)
             raise

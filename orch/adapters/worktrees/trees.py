@@ -118,15 +118,18 @@ class GitWorktrees:
             blocked=signs.read_blocked(tree),
         )
 
-    def remove(self, task: str) -> str:
+    def remove(self, task: str, *, check: Callable[[], None] | None = None) -> str:
         """See `ports.Worktrees`. Safe to repeat; the branch stays.
 
-        What is found there but is no worktree of git's is put aside under `trees/.orphans`. Raises
-        PermanentError where something could not be saved or a person locked the worktree,
+        What is found there but is no worktree of git's is put aside under `trees/.orphans`. `check` is
+        called before anything is done, when no attempt can begin any more; what it raises is raised.
+        Raises PermanentError where something could not be saved or a person locked the worktree,
         TransientError where something cannot be deleted.
         """
         tree = self._tree(task)
         with self._lock(task).hold(discard=True) as lock:
+            if check is not None:
+                check()
             place = self._place(tree)
             marker = place.marker() if place is not None else None
             run = RunKey(task, marker.attempt if marker is not None else 0)

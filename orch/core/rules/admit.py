@@ -1,18 +1,52 @@
 """Which tasks start now. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from orch.core import names
 from orch.core.actions import MakeRun, SetId
 from orch.core.draft import Draft
 from orch.core.graph import make_plan
-from orch.core.model import Claim, OutcomeKind, Policy, RetryRequest, Run, RunKey, StopRequest, Task
-from orch.core.rules import limits, shortage
+from orch.core.model import (
+    Claim,
+    Evolving,
+    OutcomeKind,
+    Policy,
+    RetryRequest,
+    Run,
+    RunKey,
+    SendRequest,
+    StopRequest,
+    Task,
+)
+from orch.core.rules import budgets, limits, parking, shortage
+from orch.core.rules.parking import Choice
 
 AGENT = "agent: "
 """What the notices about agents are kept under."""
 SETTLE_SECONDS = 1.0
 """An unterminated last line may still be being typed: it starts after this (design section 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish(Evolving):
+    """What people asked for a task that is to be worked on."""
+
+    retry: RetryRequest | None = None
+    messages: tuple[SendRequest, ...] = ()
+    """All that wait, also those that an attempt has taken already."""
+
+    def is_now(self, last: Run | None) -> bool:
+        """Whether the next attempt, after `last`, is to start without waiting for its time."""
+        return self.retry is not None or any(message.restart for message in self._untold(last))
+
+    def texts(self, last: Run | None) -> tuple[str, ...]:
+        """What the attempts up to `last` were not told."""
+        return tuple(message.text for message in self._untold(last))
+
+    def _untold(self, last: Run | None) -> Iterator[SendRequest]:
+        taken = last.outcome.taken if last and last.outcome else ()
+        return (message for message in self.messages if message.id not in taken)
 
 
 def read_queue(draft: Draft) -> None:
@@ -24,7 +58,8 @@ def read_queue(draft: Draft) -> None:
     if document is not draft.before.document:
         plan = make_plan(document, draft.policy.unblock_on)
         queued = {name: draft.before.queued.get(name, draft.now) for name in plan.ready}
-        draft.change(document=document, plan=plan, queued=queued)
+        wanted = {document.tasks[name].agent or draft.policy.default_agent for name in plan.ready}
+        draft.change(document=document, plan=plan, queued=queued, wanted=frozenset(wanted))
     if document is not draft.before.document or problems != draft.before.agent_problems:
         found = {
             name: problem
@@ -65,7 +100,9 @@ def start_tasks(draft: Draft) -> None:
     room = limit - len(draft.live)
     if room <= 0 or not _may_launch(draft):
         return
-    retries = {r.task: r for r in draft.state.requests if isinstance(r, RetryRequest)}
+    wishes = _collect_wishes(draft)
+    if not any(wish.is_now(None) for wish in wishes.values()) and parking.is_all_parked(draft):
+        return
     held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
     for name in draft.state.plan.ready:
         task = draft.task(name)
@@ -78,15 +115,41 @@ def start_tasks(draft: Draft) -> None:
             continue
         known = draft.recall(name)
         last = draft.runs.get(name)
-        outcome = last.outcome if last else None
-        if name not in retries and outcome and outcome.retry_at is not None and outcome.retry_at > draft.now:
-            draft.wake(outcome.retry_at)
+        wish = wishes.get(name, Wish())
+        asked = wish.is_now(last)
+        if (not asked and _waits(draft, last)) or budgets.block_spent(draft, task):
+            continue
+        choice = parking.choose(draft, task, asked=asked)
+        if choice is None:
             continue
         if known:
-            _claim(draft, task, last, retries.get(name))
+            _claim(draft, task, last, wish, choice)
         room -= 1
         if room == 0:
             return
+
+
+def _collect_wishes(draft: Draft) -> dict[str, Wish]:
+    """What people asked for, by task."""
+    wishes: dict[str, Wish] = {}
+    for request in draft.state.requests:
+        if isinstance(request, RetryRequest):
+            wishes[request.task] = wishes.get(request.task, Wish()).evolve(retry=request)
+        elif isinstance(request, SendRequest):
+            known = wishes.get(request.task, Wish())
+            wishes[request.task] = known.evolve(messages=(*known.messages, request))
+    return wishes
+
+
+def _waits(draft: Draft, last: Run | None) -> bool:
+    """Whether it is too early for the next attempt."""
+    outcome = last.outcome if last else None
+    if outcome is None or outcome.retry_at is None or outcome.retry_at <= draft.now:
+        return False
+    if outcome.kind is OutcomeKind.LIMITED and outcome.parked:
+        return False  # The limit may end sooner, and others may take over: see `parking`.
+    draft.wake(outcome.retry_at)
+    return True
 
 
 def _may_launch(draft: Draft) -> bool:
@@ -96,6 +159,8 @@ def _may_launch(draft: Draft) -> bool:
         draft.wake(state.retry_writes_at)
         return False
     if state.draining or state.paused is not None or shortage.list_shortages(draft):
+        return False
+    if budgets.day_excess(draft):
         return False
     return not any(isinstance(r, StopRequest) and not r.task for r in state.requests)
 
@@ -108,27 +173,42 @@ def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> s
     return problems.get(agent, "")
 
 
-def _claim(draft: Draft, task: Task, last: Run | None, request: RetryRequest | None) -> None:
+def draft_run(draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice) -> Run:
+    """The next attempt at a task, as it would be claimed now. `last` is the one before."""
     outcome = last.outcome if last else None
-    goes_on = outcome is not None and outcome.retry_at is not None and request is None
-    # What tasks.md tells counts, too: the run directories may have been lost.
-    key = RunKey(task.id, max(last.key.attempt if last else 0, task.attempt) + 1)
+    goes_on = outcome is not None and outcome.retry_at is not None and wish.retry is None
     due = outcome.retry_at if outcome and goes_on and outcome.retry_at is not None else 0.0
+    fresh = wish.retry is not None and wish.retry.fresh
+    usd, is_of_day = budgets.usd_for(draft, task)
     claim = Claim(
         # The name stays as it was at the first run, whatever the title becomes.
         branch=last.claim.branch if last else names.branch_name(task.id, task.title),
-        agent=task.agent or draft.policy.default_agent,
+        agent=choice.agent,
         title=task.title,
         claimed_at=draft.now,
         spent=outcome.spent if outcome and goes_on else 0,
         before="\n".join(filter(None, (outcome.reason, outcome.detail))) if outcome else "",
-        fresh=request is not None and request.fresh,
+        fresh=fresh,
         queued_at=max(draft.state.queued.get(task.id, draft.now), due),
         pull=outcome.pull.number if outcome and outcome.pull else 0,
         head=outcome.commit if outcome and outcome.kind is OutcomeKind.COMPLETED else "",
+        resume=outcome.session_id if outcome and outcome.agent == choice.agent and not fresh else "",
+        model=choice.model,
+        budget_usd=usd,
+        budget_of_day=is_of_day,
+        lane=choice.lane,
+        parked=choice.parked,
+        message="\n\n".join(filter(None, (outcome.message if outcome else "", *wish.texts(last)))),
+        taken=tuple(message.id for message in wish.messages),
     )
+    # What tasks.md tells counts, too: the run directories may have been lost.
+    return Run(RunKey(task.id, max(last.key.attempt if last else 0, task.attempt) + 1), claim)
+
+
+def _claim(draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice) -> None:
+    run = draft_run(draft, task, last, wish, choice)
     trees = {name: at for name, at in draft.state.trees.items() if name != task.id}
     highest = max(draft.state.highest_id, names.number_of(task.id))
     draft.change(trees=trees, highest_id=highest)
-    draft.put(Run(key, claim))
-    draft.act(MakeRun(key, claim))
+    draft.put(run)
+    draft.act(MakeRun(run.key, run.claim))

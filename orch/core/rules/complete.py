@@ -2,6 +2,7 @@
 
 from orch.core.actions import Publish
 from orch.core.model import (
+    Cause,
     EndReason,
     Evidence,
     Exit,
@@ -15,6 +16,8 @@ from orch.core.model import (
 )
 from orch.core.rules import retry
 
+ANEW = frozenset({Cause.SESSION, Cause.PROMPT_TOO_LONG})
+"""The conversation cannot go on; a new one can."""
 REASON_LENGTH = 200
 """Characters of a reason in tasks.md: one line that a person can read; the rest is in outcome.json."""
 DETAIL_LENGTH = 8_000
@@ -39,9 +42,6 @@ def judge(run: Run, policy: Policy, now: float) -> Outcome | None:
         return conclude(run, OutcomeKind.BLOCKED, now, reason=text or "BLOCKED.md is empty", detail=text)
     if run.pull is not None and run.pull.number != run.claim.pull:
         return None
-    if verdict.retry_at is not None:
-        outcome = conclude(run, OutcomeKind.LIMITED, now, reason=verdict.reason or "usage limit")
-        return outcome if verdict.retry_at <= now else _until(outcome, verdict.retry_at)
     if exit.reason is EndReason.INTERRUPTED:
         return conclude(run, OutcomeKind.INTERRUPTED, now, reason="the machine restarted")
     if exit.reason is EndReason.STOPPED:
@@ -81,6 +81,7 @@ def conclude(
     evidence = run.evidence or Evidence()
     verdict = evidence.verdict
     waits = kind in (OutcomeKind.INTERRUPTED, OutcomeKind.LIMITED)
+    until = run.stopping.until if run.stopping else None
     return Outcome(
         kind=kind,
         branch=run.claim.branch,
@@ -89,7 +90,7 @@ def conclude(
         reason=_one_line(reason),
         detail=detail[-DETAIL_LENGTH:],
         spent=run.claim.spent if spent is None else spent,
-        retry_at=now if waits else None,
+        retry_at=(now if until is None else until) if waits else None,
         commit=evidence.head if evidence.commits else "",
         pull=run.pull,
         saved=evidence.saved,
@@ -99,7 +100,29 @@ def conclude(
         started_at=run.process.started_at if run.process else 0.0,
         claimed_at=run.claim.claimed_at,
         queued_at=run.claim.queued_at,
+        session_id=_conversation(run),
+        model=run.claim.model,
+        lane=run.claim.lane,
+        parked=run.claim.parked,
+        message="" if _is_heard(run, kind) else run.claim.message,
+        taken=run.claim.taken,
     )
+
+
+def _conversation(run: Run) -> str:
+    """The conversation that a next attempt can go on with."""
+    if run.evidence is None:
+        return run.claim.resume  # Nothing was started, so it is as it was.
+    verdict = run.evidence.verdict
+    return "" if verdict.cause in ANEW else verdict.session_id or run.claim.resume
+
+
+def _is_heard(run: Run, kind: OutcomeKind) -> bool:
+    """Whether the agent has surely heard what it was to be told."""
+    if run.evidence is None or kind in (OutcomeKind.INTERRUPTED, OutcomeKind.LIMITED):
+        return False
+    verdict = run.evidence.verdict
+    return verdict.charged and not verdict.agent_wide
 
 
 def draft_pull(run: Run, task: Task | None) -> Publish:

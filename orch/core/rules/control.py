@@ -10,11 +10,12 @@ from orch.core.model import (
     PauseRequest,
     Phase,
     RetryRequest,
+    SendRequest,
     Status,
     Stopping,
     StopRequest,
 )
-from orch.core.rules import edits, pause, progress
+from orch.core.rules import budgets, edits, pause, progress
 
 STOPPABLE = BEFORE_LAUNCH | {Phase.STARTING, Phase.RUNNING, Phase.VERIFYING}
 BY_SIGNAL = "paused by SIGUSR1"
@@ -48,6 +49,8 @@ def take_requests(draft: Draft) -> None:
             _take_pause(draft, request)
         elif isinstance(request, StopRequest):
             _take_stop(draft, request)
+        elif isinstance(request, SendRequest):
+            _take_message(draft, request)
         else:
             _take_retry(draft, request)
 
@@ -87,4 +90,23 @@ def _take_retry(draft: Draft, request: RetryRequest) -> None:
         if task is None or draft.runs[request.task].phase is not Phase.CLAIMING:
             draft.act(Dismiss(request))
     elif task.mark.status not in (Status.PENDING, Status.ACTIVE):
+        if budgets.block_spent(draft, task):
+            draft.act(Dismiss(request))  # Not before its budget is raised.
+        else:
+            edits.take_back(draft, task)
+
+
+def _take_message(draft: Draft, request: SendRequest) -> None:
+    """A message waits for the next attempt; with `restart` that one is brought about."""
+    task = draft.task(request.task)
+    run = draft.runs.get(request.task)
+    if run is not None and request.id in (run.outcome.taken if run.outcome else run.claim.taken):
+        if run.phase is not Phase.CLAIMING:  # Its run directory is there.
+            draft.act(Dismiss(request))
+    elif not request.restart or task is None or budgets.task_excess(draft, task):
+        return
+    elif run is not None and run.live:
+        stopping = Stopping("stopped for a message", draft.now, now=True, then=OutcomeKind.INTERRUPTED)
+        progress.stop(draft, run, stopping)
+    elif task.mark.status not in (Status.PENDING, Status.ACTIVE) and draft.recall(request.task):
         edits.take_back(draft, task)

@@ -31,7 +31,7 @@ from orch.core.model import (
     Run,
     Stopping,
 )
-from orch.core.rules import complete, limits, retry, shortage
+from orch.core.rules import budgets, causes, complete, limits, parking, retry, shortage
 from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -161,7 +161,7 @@ def step(draft: Draft, run: Run, phase: Phase) -> None:
 
 
 def _judge(draft: Draft, run: Run) -> None:
-    outcome = complete.judge(run, draft.policy, draft.now)
+    outcome = causes.judge(draft, run) or complete.judge(run, draft.policy, draft.now)
     if outcome is not None:
         _finish(draft, run, outcome)
     else:
@@ -213,6 +213,8 @@ def _close(draft: Draft, run: Run) -> None:
         message += f"; again at {draft.stamp(outcome.retry_at)}"
     draft.note(str(outcome.kind), message, run.key)
     limits.learn(draft, run.key, outcome, exit)
+    parking.learn(draft, run, outcome)
+    budgets.charge(draft, run, outcome)
 
 
 def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> None:

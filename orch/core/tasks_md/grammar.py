@@ -230,8 +230,6 @@ def _interpret(title: str, groups: list[list[str]]) -> Tags:
             budget = float(amount[1])
         else:
             problems.append(f"{{budget:{values['budget']}}} is not an amount of US dollars such as 2.50")
-    if "model" in values or budget is not None:
-        problems.append("{model:…} and {budget:…} are kept, but this version does not act on them")
     return Tags(
         title,
         priority,
