@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orch.core.metrics import Event
-from orch.core.model import RunKey
+from orch.core.model import Phase, RunKey
 from orch.core.state import State
 
 
@@ -63,7 +63,11 @@ def _occasion(before: State, state: State, event: Event) -> Occasion | None:
             return None if outcome is not None and outcome.retry_at is not None else Occasion.FAILED
         case "completed":
             return Occasion.PR_READY if _pull(before, state, event) else None
-        case "blocked" | "paused" | "limited" | "merged":
+        case "limited":
+            # The limit of an agent was told when it began; every attempt that ends for it says so again.
+            again = run is not None and run.phase is Phase.OVER and outcome is not None and outcome.parked
+            return None if again else Occasion.LIMITED
+        case "blocked" | "paused" | "merged":
             return Occasion(event.kind)
         case _:
             return None

@@ -109,8 +109,13 @@ for _ in range(20):
     os.wait()
 deadline = time.monotonic() + 20
 def dead():
-    stats = (open(f"/proc/{pid}/stat").read() for pid in os.listdir("/proc") if pid.isdecimal())
-    return sum(") Z " in stat for stat in stats)
+    found = 0
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            found += ") Z " in open(f"/proc/{pid}/stat").read()
+        except (FileNotFoundError, ProcessLookupError):
+            found += 1  # buried just now
+    return found
 while dead():
     assert time.monotonic() < deadline, "zombies are left"
     time.sleep(0.02)

@@ -4,7 +4,7 @@ import pytest
 
 from orch.core.announce import Announcement, Occasion, announcements
 from orch.core.metrics import Event
-from orch.core.model import Claim, Outcome, OutcomeKind, Phase, PullRequest, Run, RunKey
+from orch.core.model import Claim, Outcome, OutcomeKind, Parking, Phase, PullRequest, Run, RunKey
 from orch.core.state import State
 from orch.core.tasks_md import parse
 
@@ -41,6 +41,14 @@ def test_the_end_of_an_attempt(
 ) -> None:
     now = state(OutcomeKind(kind), event(kind), retry_at, pull)
     assert [news.occasion for news in announcements(State(), now)] == occasions
+
+
+@pytest.mark.parametrize(("phase", "told"), [(Phase.FINISHING, 1), (Phase.OVER, 0)])
+def test_a_limit_is_announced_when_it_begins_and_not_with_every_attempt(phase: Phase, told: int) -> None:
+    outcome = Outcome(OutcomeKind.LIMITED, CLAIM.branch, "claude", 2.0, parked=(Parking("claude", 1.0, 9.0),))
+    run = Run(KEY, CLAIM, phase, outcome=outcome)
+    now = State(runs={"t-1": run}, events=(event("limited"),))
+    assert len(announcements(State(), now)) == told
 
 
 def test_the_facts_of_a_run() -> None:
