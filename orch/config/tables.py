@@ -91,6 +91,11 @@ def _mismatch(hint: Any, value: object) -> str:
     return f"must be {expected}" if expected.startswith(shown) else f"must be {expected}, not {shown}"
 
 
+def describe_type(hint: Any) -> str:
+    """A key's type in plain words, for the reference."""
+    return _expected(hint)[0]
+
+
 def _expected(hint: Any) -> tuple[str, bool]:
     """A type in plain words, and whether it is a choice among words."""
     while type(None) in get_args(hint):  # optional
