@@ -230,6 +230,33 @@ class Agent(Protocol):
         """What the worker is doing now, and what it has used. Reads only what is new since the last time."""
 
 
+class Voice(StrEnum):
+    """Who or what speaks in a conversation."""
+
+    SAID = "said"
+    THOUGHT = "thought"
+    USED = "used"
+    """A tool; the title is its name, the text what it was given."""
+    GAVE = "gave"
+    """What the tool gave."""
+    FAILED = "failed"
+    NOTE = "note"
+    """About the conversation itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a conversation, for a person. Without escape sequences and secrets, but foreign."""
+
+    voice: Voice
+    text: str
+    title: str = ""
+
+
+Transcript = Callable[[bytes], Sequence[Passage]]
+"""What a line of a worker's stdout.jsonl says to a person; nothing where it says nothing. Raises nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """What became of a verify command."""

@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -13,8 +13,11 @@ from pathlib import Path
 from orch import config
 from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
+from orch.adapters.agents import passages
+from orch.adapters.agents.claude import ClaudeAgent
+from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
-from orch.adapters.agents.unavailable import UnavailableAgent
+from orch.adapters.agents.gemini import GeminiAgent
 from orch.adapters.announcer import HookAnnouncer
 from orch.adapters.announcer import Hooks as EventHooks
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
@@ -36,18 +39,21 @@ from orch.adapters.supervisor import NobodySupervisor, SystemdSupervisor
 from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
-from orch.config import Config, environment
+from orch.config import AgentKind, AgentSettings, Config, environment
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
 from orch.core.announce import Occasion
+from orch.core.costs import Expense
 from orch.core.decide import decide
+from orch.core.draft import Draft
 from orch.core.metrics import assess
-from orch.core.model import Drain, Status
+from orch.core.model import Activity, Drain, RetryRequest, RunKey, Status
+from orch.core.rules import admit, parking
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError, PermanentError
-from orch.ports import Agent, Finding, Ports, Step, Supervisor
+from orch.ports import Agent, Finding, Ports, Step, Supervisor, Transcript
 
 log = logging.getLogger(__name__)
 
@@ -159,6 +165,68 @@ def _ask_coordinator(project: Project, pid: int, began: float) -> dict[str, str]
         log_file = project.config.project.log_file
         told["silence"] = f"the coordinator has not written for {silent:.0f} s: see {log_file}"
     return told
+
+
+def next_prompt(project: Project, name: str, *, fresh: bool = False) -> str:
+    """What the next attempt at a task would be told if it began now, as with `orch retry`.
+
+    Raises ConfigError for a task that is not in tasks.md, and as `Prompts.render`.
+    """
+    policy = project.config.policy()
+    ports = _make_ports(project, _make_lasting(project), project.config.forge.base_branch)
+    state = recover(ports, policy)
+    seen = observe(ports, state, ())
+    state = decide(state, seen, policy.evolve(max_concurrent_workers=0)).state
+    draft = Draft(state, seen, policy)
+    task = draft.task(name)
+    if task is None:
+        raise ConfigError(f"{name} is not in tasks.md", hint="only what is there has a next attempt")
+    wish = admit.collect_wishes(draft).get(name, admit.Wish())
+    if fresh:
+        wish = wish.evolve(retry=RetryRequest(name, fresh=True))
+    last = ports.runs.load([name]).get(name)
+    choice = parking.choose(draft, task, asked=True) or parking.wanted(draft, task)
+    return ports.prompts.render(task, admit.draft_run(draft, task, last, wish, choice))
+
+
+def find_transcript(project: Project, agent: str) -> Transcript | None:
+    """What reads the output of an agent for a person; None where it is plain text, or nobody knows."""
+    settings = project.config.agents.get(agent)
+    return _TRANSCRIPTS.get(settings.kind) if settings else None
+
+
+_TRANSCRIPTS: Mapping[AgentKind, Transcript] = {
+    AgentKind.CLAUDE: passages.read_claude,
+    AgentKind.CODEX: passages.read_codex,
+    AgentKind.GEMINI: passages.read_gemini,
+}
+
+
+def expenses(project: Project) -> Sequence[Expense]:
+    """What each run has cost, oldest first; the live ones, with what they have used so far, come last.
+
+    Raises TransientError where the file cannot be read.
+    """
+    snapshot = look(project)
+    live = [snapshot.runs[name] for name in sorted(snapshot.live)]
+    keys = {run.key for run in live}
+    over = [each for each in project.costs.expenses() if RunKey(each.task, each.attempt) not in keys]
+    for run in live:
+        activity = snapshot.activity.get(run.key.task, Activity())
+        over.append(
+            Expense(
+                task=run.key.task,
+                attempt=run.key.attempt,
+                claimed_at=run.claim.claimed_at,
+                ended_at=snapshot.at,
+                agent=run.claim.agent,
+                model=run.claim.model,
+                usd=activity.cost_usd,
+                tokens=activity.tokens,
+                turns=activity.turns,
+            )
+        )
+    return over
 
 
 def build(
@@ -415,7 +483,11 @@ def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
         worktrees=_make_worktrees(project, base),
         repository=GitRepository(project.root),
         forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
-        prompts=TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command),
+        prompts=TemplatePrompts(
+            settings.prompt_template,
+            settings.continue_template,
+            verify_command=settings.verify.command,
+        ),
         events=lasting.events,
         announcer=lasting.announcer,
         supervisor=lasting.supervisor,
@@ -461,20 +533,27 @@ def _make_hooks(settings: Config) -> Hooks:
 
 
 def _make_agents(settings: Config) -> dict[str, Agent]:
-    agents: dict[str, Agent] = {}
-    for name, agent in settings.agents.items():
-        if problem := settings.agent_problem(name):
-            agents[name] = UnavailableAgent(name, problem)
-            continue
-        agents[name] = CommandAgent(
-            name,
-            agent.command,
-            settings.worker_environment(name),
-            root=settings.project.root,
-            extra_args=agent.extra_args,
-            model=agent.model,
-        )
-    return agents
+    return {name: _make_agent(settings, name, agent) for name, agent in settings.agents.items()}
+
+
+def _make_agent(settings: Config, name: str, agent: AgentSettings) -> Agent:
+    environment, root = settings.worker_environment(name), settings.project.root
+    match agent.kind:
+        case AgentKind.CLAUDE:
+            return ClaudeAgent(name, agent, environment, root=root)
+        case AgentKind.CODEX:
+            return CodexAgent(name, agent, environment, root=root)
+        case AgentKind.GEMINI:
+            return GeminiAgent(name, agent, environment, root=root)
+        case AgentKind.COMMAND:
+            return CommandAgent(
+                name,
+                agent.command,
+                environment,
+                root=root,
+                extra_args=agent.extra_args,
+                model=agent.model,
+            )
 
 
 def _make_executor(project: Project) -> LocalExecutor:
@@ -493,6 +572,7 @@ def _limits(settings: Config) -> WorkerLimits:
         stall_seconds=limits.stall_minutes * 60,
         memory_mb=round(limits.memory_mb),
         max_log_mb=max(1, round(limits.max_log_mb)),
+        linger_seconds=limits.linger_seconds,
         grace_seconds=limits.grace_seconds,
     )
 

@@ -56,7 +56,9 @@ def check_prompt(settings: Config) -> Finding:
     """Whether the prompt template can be used."""
     name = settings.prompt_template.name if settings.prompt_template else "the built-in prompt template"
     try:
-        TemplatePrompts(settings.prompt_template, verify_command=settings.verify.command).check()
+        TemplatePrompts(
+            settings.prompt_template, settings.continue_template, verify_command=settings.verify.command
+        ).check()
     except ConfigError as error:
         return Finding(ok=False, what=error.message, do=error.hint)
     return Finding(ok=True, what=f"{name} can be used")

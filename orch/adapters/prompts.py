@@ -1,6 +1,7 @@
 """Writes the prompt of an attempt from a Jinja2 template, the packaged one or the project's own."""
 
 import re
+from collections.abc import Collection, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -13,32 +14,40 @@ if TYPE_CHECKING:
 
 DEFAULT_TEMPLATE = "worker_template.md"
 """In this package. `orch init` may copy its text for a project that wants its own."""
+CONTINUE_TEMPLATE = "continue_template.md"
+"""In this package: for an attempt that goes on with a conversation."""
 SHORTEST_FENCE = 3
 
 _SAMPLE_TASK = Task(id="t-1", title="Say hello", notes="In two lines,\nif need be.")
 _SAMPLE_CLAIM = Claim(branch="orch/t-1-say-hello", agent="sample", title="Say hello", claimed_at=0.0)
 _SAMPLES = (
     Run(RunKey("t-1", 1), _SAMPLE_CLAIM),
+    Run(RunKey("t-1", 2), _SAMPLE_CLAIM.evolve(before="stopped for a message", message="Hi", resume="abc")),
     Run(
         RunKey("t-1", 2),
         Claim("orch/t-1-say-hello", "sample", "Say hello", 0.0, spent=1, before="exit code 1"),
     ),
 )
-"""A first attempt and a later one: templates say different things for them."""
+"""Attempts of every kind: templates say different things for them."""
 
 
 class TemplatePrompts:
     """The Prompts of a project. The template is read again whenever its file has changed."""
 
-    def __init__(self, template: Path | None = None, *, verify_command: str = "") -> None:
-        """`template` is the project's own, None for the packaged one."""
-        self._path = template
+    def __init__(
+        self, template: Path | None = None, going_on: Path | None = None, *, verify_command: str = ""
+    ) -> None:
+        """`template` and `going_on` are the project's own, None for the packaged ones.
+
+        `going_on` is for attempts that go on with a conversation.
+        """
         self._verify_command = verify_command
-        self._compiled: tuple[str, Template] | None = None
-        """The text that was last read and what became of it: one value, as several threads render."""
+        names = tuple(self._variables(_SAMPLE_TASK, _SAMPLES[0]))
+        self._first = PromptTemplate(template, DEFAULT_TEMPLATE, names)
+        self._going_on = PromptTemplate(going_on, CONTINUE_TEMPLATE, names)
 
     def check(self) -> None:
-        """Try the template on sample tasks. Raises ConfigError as `render` would."""
+        """Try the templates on sample tasks. Raises ConfigError as `render` would."""
         for run in _SAMPLES:
             self.render(_SAMPLE_TASK, run)
 
@@ -48,19 +57,8 @@ class TemplatePrompts:
         Raises ConfigError, with the line, for a template that cannot be read, parsed or carried out
         or that uses an unknown variable, and for one that says nothing.
         """
-        template = self._template()
-        try:
-            text = template.render(self._variables(task, run))
-        except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is not our bug
-            self._reject(str(error), _line_of(error, self._source), error)
-        if not text.strip():
-            self._reject("the prompt that it gives is empty")
-        return text
-
-    @property
-    def _source(self) -> str:
-        """The template's name in messages."""
-        return str(self._path or DEFAULT_TEMPLATE)
+        template = self._going_on if run.claim.resume else self._first
+        return template.render(self._variables(task, run))
 
     def _variables(self, task: Task, run: Run) -> dict[str, object]:
         """What the template may use. The list stands at the top of the packaged template, too."""
@@ -74,8 +72,39 @@ class TemplatePrompts:
             "attempt": run.key.attempt,
             "fresh": run.claim.fresh,
             "before": run.claim.before,
+            "message": run.claim.message,
+            "agent": run.claim.agent,
+            "model": run.claim.model,
             "verify_command": self._verify_command,
         }
+
+
+class PromptTemplate:
+    """One template: the project's own, or the packaged one."""
+
+    def __init__(self, path: Path | None, packaged: str, names: Collection[str]) -> None:
+        """`packaged` is what is meant without a `path`; `names` are the variables."""
+        self._path = path
+        self._packaged = packaged
+        self._names = names
+        self._compiled: tuple[str, Template] | None = None
+        """The text that was last read and what became of it: one value, as several threads render."""
+
+    def render(self, variables: Mapping[str, object]) -> str:
+        """The text. Raises ConfigError, see `TemplatePrompts.render`."""
+        template = self._template()
+        try:
+            text = template.render(variables)
+        except Exception as error:  # noqa: BLE001 - a template can raise anything, and it is not our bug
+            self._reject(str(error), _line_of(error, self._source), error)
+        if not text.strip():
+            self._reject("the prompt that it gives is empty")
+        return text
+
+    @property
+    def _source(self) -> str:
+        """The template's name in messages."""
+        return str(self._path or self._packaged)
 
     def _template(self) -> "Template":
         text = self._read()
@@ -86,7 +115,7 @@ class TemplatePrompts:
 
     def _read(self) -> str:
         if self._path is None:
-            return default_template()
+            return packaged_template(self._packaged)
         try:
             return self._path.read_text(encoding="utf-8")
         except OSError as error:
@@ -119,26 +148,25 @@ class TemplatePrompts:
         from jinja2 import meta, nodes
 
         tree = environment.parse(text)
-        known = self._variables(_SAMPLE_TASK, _SAMPLES[0])
-        unknown = meta.find_undeclared_variables(tree) - known.keys() - environment.globals.keys()
+        unknown = meta.find_undeclared_variables(tree) - {*self._names} - environment.globals.keys()
         uses = [name for name in tree.find_all(nodes.Name) if name.name in unknown]
         if uses:
             first = min(uses, key=lambda name: name.lineno)
             self._reject(
-                f"unknown variable {first.name!r}", first.lineno, hint=f"known are: {', '.join(known)}"
+                f"unknown variable {first.name!r}", first.lineno, hint=f"known are: {', '.join(self._names)}"
             )
 
     def _reject(
         self, what: str, line: int = 0, cause: BaseException | None = None, *, hint: str = ""
     ) -> NoReturn:
         where = f"{self._source}, line {line}" if line else self._source
-        hint = hint or "mend it, or change [agent] prompt in config.toml"
+        hint = hint or "mend it, or change [agent] prompt or continue_prompt in config.toml"
         raise ConfigError(f"prompt template {where}: {what}", hint=hint) from cause
 
 
-def default_template() -> str:
-    """The packaged template, also for a project that wants to start its own from it."""
-    return resources.files("orch.adapters").joinpath(DEFAULT_TEMPLATE).read_text(encoding="utf-8")
+def packaged_template(name: str = DEFAULT_TEMPLATE) -> str:
+    """A packaged template, also for a project that wants to start its own from it."""
+    return resources.files("orch.adapters").joinpath(name).read_text(encoding="utf-8")
 
 
 def fence(text: object) -> str:

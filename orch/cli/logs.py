@@ -1,63 +1,91 @@
-"""`orch logs`: what a worker printed."""
+"""`orch logs`: what a worker did and said."""
 
 import codecs
-import os
-import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orch.cli import help as texts
+from orch.cli.conversation import Conversation
+from orch.cli.harmless import defuse
 from orch.cli.place import Place
 from orch.cli.reference import TaskName, choose, known_ids
+from orch.cli.tailing import Lines, Tail
 from orch.errors import ConfigError
 
 if TYPE_CHECKING:
     from orch.core.model import Run
+    from orch.ports import Transcript
     from orch.wiring import Project
 
 app = typer.Typer()
-PIECE = 65_536
-"""Bytes that are read at once: a log may be larger than the memory."""
 FOLLOW_SECONDS = 0.2
 """How often `-f` looks for more."""
-_COLOUR = re.compile(r"(\x1b\[[0-9;:]*m)")
-PASSED = "\n\t\u200c\u200d"
-"""What is not printable and yet harmless: line ends, tabs, and the joiners of words and emoji."""
 RESET = "\x1b[0m"
 
 
 @app.command(
     rich_help_panel=texts.WORK,
-    epilog=texts.examples("orch logs 471", "orch logs 471 -f", "orch logs 471 --attempt 1 --stderr -n 50"),
+    epilog=texts.examples(
+        "orch logs 471",
+        "orch logs 471 -f                         until the task is over, further attempts included",
+        "orch logs 471 --attempt 1 --stderr -n 50",
+        "orch logs 471 --raw | jq -c .type",
+    ),
 )
 def logs(
     context: typer.Context,
     task: TaskName,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the task is over.")] = False,
     attempt: Annotated[
         int | None, typer.Option("--attempt", metavar="N", min=1, help="Another than the last one.")
     ] = None,
     stderr: Annotated[bool, typer.Option("--stderr", help="Only what it wrote to stderr.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="As it was printed: JSON, where the agent does.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Fold nothing.")] = False,
     lines: Annotated[
         int | None, typer.Option("-n", metavar="LINES", min=0, help="Begin with the last so many lines.")
     ] = None,
 ) -> None:
-    """Show what the worker of a task printed, stdout first, then stderr.
+    """Show what the worker of a task did and said, then what it wrote to stderr.
 
-    On a terminal, control sequences other than colours are made visible instead of obeyed.
+    The conversation of claude, codex and gemini is shown as a person reads it, with the output of tools
+    folded; anything else as it was printed. On a terminal, control sequences other than colours are made
+    visible instead of obeyed.
     """
     place: Place = context.obj
     project = place.open(lenient=True)
-    run = _find(project, choose(task, known_ids(project)), attempt)
+    run: Run | None = _find(project, choose(task, known_ids(project)), attempt)
+    while run is not None:
+        _show(project, run, stderr=stderr, raw=raw, full=full, lines=lines, follow=follow)
+        run = _wait_for_next(project, run) if follow and attempt is None else None
+        lines = None
+
+
+def _show(
+    project: "Project",
+    run: "Run",
+    *,
+    stderr: bool,
+    raw: bool,
+    full: bool,
+    lines: int | None,
+    follow: bool,
+) -> None:
+    """Show the output of one attempt; with `follow` until it is over."""
+    from orch import wiring
+
     folder = project.runs.directory(run.key)
+    transcript = None if raw else wiring.find_transcript(project, run.claim.agent)
     files = [folder / "stderr.log"] if stderr else [folder / "stdout.jsonl", folder / "stderr.log"]
-    output = Output(titled=len(files) > 1)
+    output = Output(titled=len(files) > 1, transcript=transcript, full=full)
     tails = [Tail(path, lines) for path in files]
     while True:
         # Looked at before the files: what is written before the end is then read after it.
@@ -85,67 +113,54 @@ def _find(project: "Project", name: str, attempt: int | None) -> "Run":
     raise ConfigError(f"{name} has no attempt {attempt}", hint=f"there are: {kept}")
 
 
-class Tail:
-    """Reads a growing file piece by piece."""
+def _wait_for_next(project: "Project", run: "Run") -> "Run | None":
+    """The attempt after one that is over; None once the task is over, or nobody works on the queue."""
+    from orch import wiring
 
-    def __init__(self, path: Path, lines: int | None = None) -> None:
-        """`lines`: how many of the last lines to begin with, None for all."""
-        self.path = path
-        self._lines = lines
-        self._place: int | None = None
-
-    def read(self) -> Iterator[bytes]:
-        """What came since the last time. Nothing while the file is missing."""
-        try:
-            file = self.path.open("rb")
-        except FileNotFoundError:
-            return
-        with file:
-            if self._place is None:
-                self._place = 0 if self._lines is None else find_last_lines(file, self._lines)
-            file.seek(self._place)
-            while piece := file.read(PIECE):
-                self._place += len(piece)
-                yield piece
-
-
-def find_last_lines(file: BinaryIO, lines: int) -> int:
-    """The offset at which the last `lines` lines begin; an unterminated last line counts.
-
-    Reads backwards, no more than it must.
-    """
-    end = place = file.seek(0, os.SEEK_END)
-    if lines == 0:
-        return end
-    while place > 0:
-        start = max(0, place - PIECE)
-        file.seek(start)
-        piece = file.read(place - start)
-        at = len(piece)
-        while (at := piece.rfind(b"\n", 0, at)) >= 0:
-            begin = start + at + 1
-            if begin == end:
-                continue  # This one ends the last line, and begins none.
-            lines -= 1
-            if lines == 0:
-                return begin
-        place = start
-    return 0
+    while True:
+        # Looked at first: what a coordinator did before it ended is then seen.
+        works = wiring.coordinator_pid(project) is not None
+        last = project.runs.load([run.key.task]).get(run.key.task)
+        if last is None or (
+            last.outcome is not None and last.outcome.retry_at is None and last.key == run.key
+        ):
+            return None
+        if last.key.attempt > run.key.attempt:
+            typer.echo(f"\n{typer.style(f'attempt {last.key.attempt}', bold=True)}")
+            return last
+        if not works:
+            return None
+        time.sleep(FOLLOW_SECONDS)
 
 
 class Output:
-    """stdout: raw bytes where it is a file or a pipe, harmless text where it is a terminal."""
+    """stdout: raw bytes where it is a file or a pipe, harmless text where it is a terminal.
 
-    def __init__(self, *, titled: bool) -> None:
-        """With `titled` a line says on a terminal which file the following comes from."""
+    A conversation is harmless text in any case.
+    """
+
+    def __init__(self, *, titled: bool, transcript: "Transcript | None" = None, full: bool = False) -> None:
+        """With `titled` a line says on a terminal which file the following comes from.
+
+        `transcript` reads stdout.jsonl as a conversation, folded unless `full`.
+        """
         self._terminal = sys.stdout.isatty()
         self._titled = titled and self._terminal
         self._decoders: dict[Path, codecs.IncrementalDecoder] = {}
         self._last: Path | None = None
+        self._transcript = transcript
+        self._lines = Lines()
+        self._conversation = Conversation(full=full)
 
     def write(self, source: Path, piece: bytes) -> None:
         """Write a piece of a file."""
+        if self._transcript is not None and source.name == "stdout.jsonl":
+            for line in self._lines.split(piece):
+                self._tell(line)
+            self._last = source
+            return
         if not self._terminal:
+            sys.stdout.flush()
             sys.stdout.buffer.write(piece)
             return
         if self._titled and source != self._last:
@@ -161,28 +176,18 @@ class Output:
         sys.stdout.flush()
 
     def close(self) -> None:
-        """Leave the terminal without a colour that was not ended."""
+        """Write what has no line end, and leave the terminal without a colour that was not ended."""
+        if self._transcript is not None:
+            self._tell(self._lines.take_rest())
         if self._terminal:
             sys.stdout.write(RESET)
         sys.stdout.flush()
 
-
-def defuse(text: str) -> str:
-    """Text with its control characters made visible, all but line ends, tabs and colours."""
-    parts = _COLOUR.split(text)
-    # Every second part is a colour sequence. One that is cut in two by the end of a piece is shown.
-    return "".join(part if place % 2 else _show_controls(part) for place, part in enumerate(parts))
-
-
-def _show_controls(text: str) -> str:
-    return "".join(char if char in PASSED or char.isprintable() else _picture(char) for char in text)
-
-
-def _picture(char: str) -> str:
-    """A symbol for a control character (Unicode's Control Pictures), else its escape."""
-    code = ord(char)
-    if code == 0x0D:
-        return ""  # A progress bar's return: what is above it stays.
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "␡" if code == 0x7F else f"\\u{code:04x}"
+    def _tell(self, line: bytes | int) -> None:
+        """Write a line of a conversation; of one that is too long only its length is known."""
+        if isinstance(line, int):
+            typer.echo(typer.style(f"── a line of {line:,} bytes is not shown (--raw has it)", dim=True))
+        elif line and self._transcript is not None:
+            for passage in self._transcript(line):
+                for text in self._conversation.tell(passage):
+                    typer.echo(text)

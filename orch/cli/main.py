@@ -10,14 +10,17 @@ import orch
 from orch.cli import (
     add,
     control,
+    cost,
     demo,
     diff,
     finish,
     logs,
     project,
+    prompt,
     pulls,
     restore,
     run,
+    send,
     service,
     show,
     status,
@@ -41,7 +44,11 @@ app = typer.Typer(
         "orch -C ~/src/shop status     another project, as in git",
     ),
 )
-for group in (run, status, add, control, show, logs, diff, pulls, restore, project, service, finish, demo):
+_GROUPS = (
+    *(run, status, cost, add, control, show, logs, send, prompt, diff),
+    *(pulls, restore, project, service, finish, demo),
+)
+for group in _GROUPS:
     app.add_typer(group.app)
 
 

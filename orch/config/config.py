@@ -9,10 +9,10 @@ from types import MappingProxyType
 from orch.config import environment
 from orch.config.project import Project
 from orch.config.settings import (
-    AVAILABLE_AGENTS,
     AgentChoice,
     AgentKind,
     AgentSettings,
+    BudgetSettings,
     CoordinatorSettings,
     ForgeKind,
     ForgeSettings,
@@ -39,6 +39,7 @@ class Config:
     """By name: the configured agents, and the default one even where no table describes it."""
     limits: LimitSettings = LimitSettings()
     retry: RetrySettings = RetrySettings()
+    budget: BudgetSettings = BudgetSettings()
     verify: VerifySettings = VerifySettings()
     worktree: WorktreeSettings = WorktreeSettings()
     hooks: HookSettings = HookSettings()
@@ -60,6 +61,13 @@ class Config:
         """
         prompt = self.project.prompt
         return prompt if self.agent.prompt != AgentChoice().prompt or prompt.exists() else None
+
+    @property
+    def continue_template(self) -> Path | None:
+        """The same for an attempt that goes on with a conversation."""
+        prompt = self.project.continue_prompt
+        named = self.agent.continue_prompt != AgentChoice().continue_prompt
+        return prompt if named or prompt.exists() else None
 
     def policy(self) -> Policy:
         """The settings that decisions depend on, in seconds."""
@@ -83,6 +91,8 @@ class Config:
             max_load=self.limits.max_load,
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
+            budget=self.budget.budget(),
+            fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
         )
 
     def agent_settings(self, name: str) -> AgentSettings:
@@ -94,18 +104,14 @@ class Config:
             )
         return self.agents[name]
 
-    def agent_problem(self, name: str) -> str:
-        """Why this version of orch cannot use a configured agent and what to do, or ''."""
-        kind = self.agent_settings(name).kind
-        return "" if kind in AVAILABLE_AGENTS else unavailable(name, kind)
-
     def worker_environment(self, name: str) -> dict[str, str]:
-        """The environment of an agent's workers: the allow-list, `env_pass`, then `env`.
+        """The environment of an agent's workers: the allow-list, what its kind needs, `env_pass`, `env`.
 
         No token of a forge is ever in it. Raises ConfigError where there is no such agent.
         """
         agent = self.agent_settings(name)
-        given = environment.allowed(self.environ, agent.env_pass) | dict(agent.env)
+        more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
+        given = environment.allowed(self.environ, more) | dict(agent.env)
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
@@ -126,14 +132,6 @@ class Config:
     def announcer_environment(self) -> dict[str, str]:
         """The environment of the [hooks]: the allow-list and `env_pass`, never a token of a forge."""
         return environment.allowed(self.environ, self.hooks.env_pass)
-
-
-def unavailable(name: str, kind: AgentKind) -> str:
-    """Says that this version has no adapter for a kind of agent, and the way out."""
-    return (
-        f"the agent {name!r} is of kind {kind}, which is not available yet; "
-        f'use kind = "command" with a command of your own, or set {environment.AGENT_COMMAND}'
-    )
 
 
 def command_agent(command: str) -> AgentSettings:

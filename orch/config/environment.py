@@ -36,6 +36,9 @@ ALLOWED = frozenset(
 """What a worker gets of orch's own environment (design section 9)."""
 ALLOWED_PREFIXES = ("LC_", "XDG_")
 
+OF_AGENTS = {"claude": ("CLAUDE_CONFIG_DIR",), "codex": ("CODEX_HOME",)}
+"""What a kind of agent gets besides: where its settings and its login lie. A path is no secret."""
+
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _FORGES = "GITHUB|GHE?|GITLAB|GL|BITBUCKET|GITEA|FORGEJO|CODEBERG|AZURE_DEVOPS|GIT|ACTIONS|CI_JOB|CI"

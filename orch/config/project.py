@@ -17,6 +17,8 @@ class Project:
     """The folder of the worktrees, `[worktree] base_dir`: absolute, symbolic links resolved."""
     prompt: Path
     """The project's own prompt template, `[agent] prompt`. It may be missing."""
+    continue_prompt: Path
+    """The same for an attempt that goes on, `[agent] continue_prompt`."""
 
     @property
     def config_file(self) -> Path:

@@ -11,10 +11,10 @@ from typing import Any
 import tomli
 
 from orch.config import environment
-from orch.config.config import Config, command_agent, unavailable
+from orch.config.config import Config, command_agent
 from orch.config.problems import Problem, meant, tell
 from orch.config.project import CONFIG_NAME, DIRECTORY_NAME, Project
-from orch.config.settings import AGENT_NAME, AVAILABLE_AGENTS, AgentKind, AgentSettings, WorktreeSettings
+from orch.config.settings import AGENT_NAME, AgentKind, AgentSettings, WorktreeSettings
 from orch.config.tables import AGENTS, TABLES, read_table, unknown_at_top
 from orch.errors import ConfigError
 
@@ -29,8 +29,7 @@ def load(
 
     `environ` is orch's own environment unless another one is given. Raises ConfigError with the first
     problem; with `warn` it is told there instead, and a default stands in each place that is wrong: to
-    look at a fleet, or to stop it, must not depend on the file. A default agent that this version
-    cannot start is not one of them, so that the other commands work: ask `Config.agent_problem`.
+    look at a fleet, or to stop it, must not depend on the file.
     """
     try:
         text = _read(root)
@@ -39,7 +38,7 @@ def load(
             raise
         warn(str(error))
         text = ""
-    config, problems = _interpret(text, CONFIG_NAME, root, environ, usable=False)
+    config, problems = _interpret(text, CONFIG_NAME, root, environ)
     if problems:
         more = len(problems) - 1
         hint = f"{more} more: `orch config check` lists them all" if more else "correct it and try again"
@@ -61,7 +60,7 @@ def check_text(
     text: str, root: Path, *, name: str = CONFIG_NAME, environ: Mapping[str, str] | None = None
 ) -> tuple[str, ...]:
     """The same for a text that need not be in a file. `name` is what the problems call it."""
-    return _interpret(text, name, root, environ, usable=True)[1]
+    return _interpret(text, name, root, environ)[1]
 
 
 def _read(root: Path) -> str:
@@ -90,7 +89,7 @@ def _read(root: Path) -> str:
 
 
 def _interpret(
-    text: str, name: str, root: Path, environ: Mapping[str, str] | None, *, usable: bool
+    text: str, name: str, root: Path, environ: Mapping[str, str] | None
 ) -> tuple[Config, tuple[str, ...]]:
     """The settings, with a default in each place that is wrong, and what is wrong.
 
@@ -116,11 +115,13 @@ def _interpret(
     default = tables["agent"].default
     agents, more = _agents(document.get(AGENTS, {}), default, environ.get(environment.AGENT_COMMAND, ""))
     problems += more
-    if usable and default in agents and not any(problem.path[:2] == (AGENTS, default) for problem in more):
-        problems += _unavailable(default, agents[default].kind)
+    problems += _fallbacks(agents)
     trees, more = _trees(root, tables["worktree"])
     problems += more
-    project = Project(root=root, trees=trees, prompt=root / tables["agent"].prompt)
+    agent = tables["agent"]
+    project = Project(
+        root=root, trees=trees, prompt=root / agent.prompt, continue_prompt=root / agent.continue_prompt
+    )
     config = Config(project=project, agents=MappingProxyType(agents), environ=environ, **tables)
     return config, (syntax,) if syntax else tell(problems, name=name, text=text)
 
@@ -153,10 +154,17 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
     return agents, problems
 
 
-def _unavailable(name: str, kind: AgentKind) -> list[Problem]:
-    if kind in AVAILABLE_AGENTS:
-        return []
-    return [Problem(("agent", "default"), unavailable(name, kind))]
+def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
+    """Agents that should be taken over by one that is not there, or by themselves."""
+    problems = []
+    for name, agent in agents.items():
+        key = (AGENTS, name, "fallback")
+        if agent.fallback == name:
+            problems.append(Problem(key, "is the agent itself; model:NAME is another model of it"))
+        elif AGENT_NAME.fullmatch(agent.fallback) and agent.fallback not in agents:
+            message = f"there is no table [agents.{agent.fallback}]{meant(agent.fallback, agents)}"
+            problems.append(Problem(key, message))
+    return problems
 
 
 def _kind(name: str) -> AgentKind:

@@ -14,7 +14,8 @@ from orch.config import environment
 from orch.config.places import KeyPath
 from orch.config.project import DIRECTORY_NAME
 from orch.core.announce import Occasion
-from orch.core.model import Drain
+from orch.core.costs import Allowance, Budget
+from orch.core.model import MODEL, Drain
 
 Complaint = tuple[KeyPath, str]
 """A key of a table, and what is wrong with its value."""
@@ -26,6 +27,7 @@ TERABYTE_MB = 1024 * 1024
 
 AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 """An agent's name is written in tasks.md (`{agent:NAME}`), so it is one plain word."""
+
 
 # The rules of git-check-ref-format(1), as far as they matter for a branch that a person names; a
 # leading dash would be read as an option.
@@ -75,8 +77,14 @@ class AgentKind(StrEnum):
 
 
 AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL})
-AVAILABLE_AGENTS = frozenset({AgentKind.COMMAND})
 """The kinds that this version has an adapter for. The others are known, and refused by name."""
+
+PERMISSION_MODES: Mapping[AgentKind, tuple[str, ...]] = {
+    AgentKind.CLAUDE: ("default", "acceptEdits", "bypassPermissions", "plan", "dontAsk", "auto"),
+    AgentKind.CODEX: ("read-only", "workspace-write", "danger-full-access"),
+    AgentKind.GEMINI: ("default", "auto_edit", "yolo", "plan"),
+}
+"""What each kind of agent calls the things that it may do without asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +132,14 @@ class AgentChoice(Settings):
     """The NAME of an [agents.NAME] table; `{agent:NAME}` on a task's line overrides it."""
     prompt: str = "worker_template.md"
     """The project's own prompt template. Where the file is missing, orch's own is used."""
+    continue_prompt: str = "continue_template.md"
+    """The same for an attempt that goes on with the conversation of the one before."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
-        if not self.prompt or "\0" in self.prompt:
-            yield ("prompt",), "must be the path of a file"
+        for key, path in (("prompt", self.prompt), ("continue_prompt", self.continue_prompt)):
+            if not path or "\0" in path:
+                yield (key,), "must be the path of a file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +147,11 @@ class AgentSettings(Settings):
     """[agents.NAME]: one agent."""
 
     kind: AgentKind = AgentKind.COMMAND
-    """command: any program that reads a prompt on stdin. claude, codex and gemini come later. Where it
-    is left out and NAME is the name of a kind, it is that one."""
+    """claude, codex or gemini: that program, its stream read. command: any program that reads a prompt on
+    stdin. Where it is left out and NAME is the name of a kind, it is that one."""
     command: tuple[str, ...] = ()
-    """The program and its arguments, one string each; no shell is involved."""
+    """The program and its arguments, one string each; no shell is involved. Of the other kinds, where the
+    program is, if it is not simply called as its kind."""
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """Environment variables to set for this agent's workers."""
     env_pass: tuple[str, ...] = ()
@@ -148,12 +160,37 @@ class AgentSettings(Settings):
     extra_args: tuple[str, ...] = ()
     """More arguments, after those of the command."""
     model: str = ""
-    """The model to ask for. Empty: the agent's own default."""
+    """The model to ask for. Empty: the agent's own default. `{model:NAME}` on a task's line overrides it."""
+    fallback: str = ""
+    """Who takes over while a usage limit keeps this agent from working: the NAME of another agent, or
+    model:NAME for another model of the same one. Empty: nobody, its tasks wait."""
+    permission_mode: str = ""
+    """What claude, codex or gemini may do without asking; in the agent's own words. Empty: everything, as
+    nobody is there to answer."""
+    trust_hooks: bool = False
+    """Let claude run the hooks, key helpers and MCP servers that the repository's and your own settings of
+    claude name. Workers write in the repository, so what one wrote would be run for the next."""
+    mcp_config: str = ""
+    """A file of MCP servers for claude, relative to the project. Without `trust_hooks` it has no others."""
 
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
         if self.kind is AgentKind.COMMAND and not self.command:
             yield ("command",), 'is missing; for example command = ["my-agent", "--yes"]'
+        modes = PERMISSION_MODES.get(self.kind, ())
+        if self.permission_mode and self.permission_mode not in modes:
+            known = (
+                f"is one of: {', '.join(modes)}"
+                if modes
+                else f"means nothing to an agent of kind {self.kind}"
+            )
+            yield ("permission_mode",), known
+        if self.kind is not AgentKind.CLAUDE and self.trust_hooks:
+            yield ("trust_hooks",), "is for agents of kind claude only"
+        if self.kind is not AgentKind.CLAUDE and self.mcp_config:
+            yield ("mcp_config",), "is for agents of kind claude only"
+        if "\0" in self.mcp_config:
+            yield ("mcp_config",), "contains a NUL character"
         if self.command and not self.command[0].strip():
             yield ("command",), "starts with an empty string, not with a program"
         for key, words in (("command", self.command), ("extra_args", self.extra_args)):
@@ -167,6 +204,8 @@ class AgentSettings(Settings):
         for name in self.env_pass:
             if reason := environment.refusal(name):
                 yield ("env_pass",), f"{name!r} {reason}"
+        if self.fallback and AGENT_NAME.fullmatch(self.fallback) is None and not _is_model(self.fallback):
+            yield ("fallback",), "must be the name of an agent, or model:NAME"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +217,8 @@ class LimitSettings(Settings):
     stall_minutes: Annotated[float, Meta(ge=0, le=WEEK_MINUTES)] = 10.0
     """A worker without output and without CPU time for this long is ended; warned of after half of it.
     A connection counts as work for twice as long. 0: never."""
+    linger_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
+    """A worker that has told its result and is silent, but still there, is ended after this. 0: never."""
     stop_seconds: Annotated[float, Meta(ge=0, le=DAY)] = 60.0
     """How long an agent may take to stop by itself after `orch stop`, before SIGTERM."""
     grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5.0
@@ -212,6 +253,27 @@ class RetrySettings(Settings):
         """See `Settings`."""
         if self.max_seconds < self.initial_seconds:
             yield ("max_seconds",), f"must be at least initial_seconds ({self.initial_seconds:g})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettings(Settings):
+    """[budget]: what may be spent, as far as the agents tell what they cost. 0: no limit."""
+
+    per_task_usd: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """US dollars for one task, all its attempts together; `{budget:2.50}` on its line counts more."""
+    per_day_usd: Annotated[float, Meta(ge=0, le=1_000_000)] = 0.0
+    """US dollars for all tasks together in one day of local time."""
+    per_task_tokens: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """Tokens for one task, those that were read from a cache included."""
+    per_day_tokens: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """Tokens for all tasks together in one day of local time."""
+
+    def budget(self) -> Budget:
+        """The same as the rules take it."""
+        return Budget(
+            task=Allowance(self.per_task_usd or None, self.per_task_tokens or None),
+            day=Allowance(self.per_day_usd or None, self.per_day_tokens or None),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +362,10 @@ class HookSettings(Settings):
 
 HOOKS = tuple(f"on_{occasion}" for occasion in Occasion)
 """The keys of [hooks] that are commands."""
+
+
+def _is_model(fallback: str) -> bool:
+    return fallback.startswith(MODEL) and fallback.removeprefix(MODEL).split() == [fallback[len(MODEL) :]]
 
 
 def _misplaced(entry: str) -> str:

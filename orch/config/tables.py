@@ -12,6 +12,7 @@ from orch.config.places import KeyPath
 from orch.config.problems import Problem, meant
 from orch.config.settings import (
     AgentChoice,
+    BudgetSettings,
     CoordinatorSettings,
     ForgeSettings,
     HookSettings,
@@ -29,6 +30,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "agent": AgentChoice,
         "limits": LimitSettings,
         "retry": RetrySettings,
+        "budget": BudgetSettings,
         "verify": VerifySettings,
         "worktree": WorktreeSettings,
         "hooks": HookSettings,

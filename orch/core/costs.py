@@ -72,3 +72,22 @@ class Spending:
             return self
         tasks = {**self.tasks, task: self.tasks.get(task, Cost()) + cost}
         return Spending(self.day, self.today + cost, tasks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expense:
+    """What one run has cost."""
+
+    task: str
+    attempt: int
+    claimed_at: float
+    """Seconds since the epoch."""
+    ended_at: float
+    """Seconds since the epoch."""
+    agent: str
+    model: str = ""
+    kind: str = ""
+    """How it ended, as in its outcome; empty while it goes on."""
+    usd: float = 0.0
+    tokens: int = 0
+    turns: int = 0

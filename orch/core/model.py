@@ -576,6 +576,10 @@ class Resources:
 # --- policy --------------------------------------------------------------------------------------
 
 
+MODEL = "model:"
+"""What a fallback begins with that is another model of the same agent."""
+
+
 class Drain(StrEnum):
     """What a drained coordinator does with live workers."""
 

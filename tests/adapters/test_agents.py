@@ -10,7 +10,8 @@ import pytest
 
 from orch.adapters import tails
 from orch.adapters.agents import output
-from orch.adapters.agents.command import CommandAgent, describe
+from orch.adapters.agents.command import CommandAgent
+from orch.adapters.agents.exits import describe
 from orch.core.model import Activity, Claim, EndReason, Exit, Run, RunKey, Verdict
 from orch.ports import Agent
 from tests.fakes.agent import FakeAgent

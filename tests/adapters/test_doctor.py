@@ -7,10 +7,7 @@ import pytest
 
 from orch import config
 from orch.adapters import doctor
-from orch.adapters.agents.unavailable import UnavailableAgent
 from orch.adapters.store.task_file import TaskFile
-from orch.core.model import Activity, Claim, EndReason, Exit, Run, RunKey
-from orch.errors import PermanentError
 from orch.ports import Agent
 from tests.fakes.agent import FakeAgent
 
@@ -46,20 +43,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_agents_that_can_and_cannot_be_started() -> None:
-    agents: dict[str, Agent] = {"a": FakeAgent("a"), "b": UnavailableAgent("b", "b comes later")}
+    broken = FakeAgent("b")
+    broken.trouble = "b comes later"
+    agents: dict[str, Agent] = {"a": FakeAgent("a"), "b": broken}
     good, bad = doctor.check_agents(agents, "a")
     assert (good.ok, good.what) == (True, "agent a (the default) can be started")
     assert (bad.ok, bad.what, bad.do) == (False, "agent b", "b comes later")
-
-
-def test_an_unavailable_agent_starts_nothing(tmp_path: Path) -> None:
-    agent = UnavailableAgent("b", "b comes later")
-    assert agent.name == "b"
-    assert agent.activity(tmp_path) == Activity()
-    with pytest.raises(PermanentError, match="b comes later"):
-        agent.command(Run(RunKey("t-1", 1), Claim("x", "b", "t", 0.0)), tmp_path, tmp_path)
-    assert agent.verdict(tmp_path, Exit(EndReason.EXITED, 0)).ok
-    assert agent.verdict(tmp_path, Exit(EndReason.TIMEOUT)).reason == "timeout"
 
 
 def test_the_template_is_tried(tmp_path: Path) -> None:

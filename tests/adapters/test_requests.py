@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orch.adapters.store.requests import RequestFiles
-from orch.core.model import PauseRequest, Request, RetryRequest, StopRequest
+from orch.core.model import PauseRequest, Request, RetryRequest, SendRequest, StopRequest
 from orch.errors import PermanentError, TransientError
 from orch.ports import RequestStore
 from tests.adapters.crash import full_disk, killed_at
@@ -25,7 +25,8 @@ STOP_ALL = StopRequest("", "the laptop is needed")
 RETRY = RetryRequest("gh-471", fresh=True)
 PAUSE = PauseRequest(paused=True, reason="lunch")
 RESUME = PauseRequest(paused=False)
-ALL: tuple[Request, ...] = (STOP, STOP_ALL, RETRY, PAUSE)
+SEND = SendRequest("gh-471", "Use tabs.\n\tPlease.", "0f3a", restart=True)
+ALL: tuple[Request, ...] = (STOP, STOP_ALL, RETRY, PAUSE, SEND)
 
 
 @pytest.fixture
@@ -56,7 +57,9 @@ class TestContract:
         assert store.read() == ()
         assert store.paused() is None
 
-    @pytest.mark.parametrize("request_", [*ALL, STOP_NOW, RESUME, RetryRequest("t-3")], ids=str)
+    @pytest.mark.parametrize(
+        "request_", [*ALL, STOP_NOW, RESUME, RetryRequest("t-3"), SendRequest("t-3", "", "1")], ids=str
+    )
     def test_what_was_asked_is_read_until_it_is_dismissed(
         self, store: RequestStore, request_: Request
     ) -> None:
@@ -72,7 +75,15 @@ class TestContract:
             store.post(request)
         assert set(store.read()) == set(ALL)
         store.dismiss(RETRY)
-        assert set(store.read()) == {STOP, STOP_ALL, PAUSE}
+        assert set(store.read()) == {STOP, STOP_ALL, PAUSE, SEND}
+
+    def test_each_message_waits_for_itself(self, store: RequestStore) -> None:
+        other = SendRequest(SEND.task, SEND.text, "0f3b")
+        store.post(SEND)
+        store.post(other)
+        assert set(store.read()) == {SEND, other}
+        store.dismiss(SEND)
+        assert store.read() == (other,)
 
     def test_the_last_one_of_a_kind_counts(self, store: RequestStore) -> None:
         store.post(PAUSE)
@@ -88,7 +99,14 @@ class TestContract:
         assert store.read() == (STOP_NOW,)
 
     @pytest.mark.parametrize(
-        "request_", [StopRequest("../x", ""), RetryRequest(""), RetryRequest("471"), StopRequest("all", "")]
+        "request_",
+        [
+            StopRequest("../x", ""),
+            RetryRequest(""),
+            RetryRequest("471"),
+            StopRequest("all", ""),
+            SendRequest("../x", "", "1"),
+        ],
     )
     def test_a_request_for_what_is_no_task_is_refused(self, store: RequestStore, request_: Request) -> None:
         with pytest.raises(PermanentError, match="is not a task id"):
@@ -113,6 +131,7 @@ class TestFiles:
         assert sorted(path.name for path in folder.glob("*.json")) == [
             "pause.json",
             "retry-gh-471.json",
+            "send-gh-471-0f3a.json",
             "stop-all.json",
             "stop-gh-471.json",
             "stop-t-3.json",
@@ -121,9 +140,15 @@ class TestFiles:
     def test_the_oldest_comes_first(self, files: RequestFiles, folder: Path) -> None:
         for request in ALL:
             files.post(request)
-        for age, name in enumerate(["pause.json", "stop-gh-471.json", "retry-gh-471.json", "stop-all.json"]):
+        for age, name in enumerate(
+            ["pause.json", "stop-gh-471.json", "retry-gh-471.json", "stop-all.json", "send-gh-471-0f3a.json"]
+        ):
             os.utime(folder / name, (age, age))
-        assert files.read() == (PAUSE, STOP, RETRY, STOP_ALL)
+        assert files.read() == (PAUSE, STOP, RETRY, STOP_ALL, SEND)
+
+    def test_a_message_has_no_name_that_leaves_the_folder(self, files: RequestFiles) -> None:
+        with pytest.raises(PermanentError):
+            files.post(SendRequest("t-1", "", "../x"))
 
     def test_a_script_may_write_a_request(self, files: RequestFiles, folder: Path) -> None:
         (folder / "stop-t-3.json").write_text('{"kind": "stop", "task": "t-3"}')

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orch.cli.logs import PIECE, Tail, defuse, find_last_lines
+from orch.cli.harmless import defuse
+from orch.cli.tailing import PIECE, Tail, find_last_lines
 from tests.cli.command import ok, running, status, wait_until
 
 

@@ -7,7 +7,9 @@ from orch.config import Project
 
 
 def test_the_names_that_people_and_scripts_rely_on() -> None:
-    project = Project(Path("/p"), Path("/p/trees"), Path("/p/worker_template.md"))
+    project = Project(
+        Path("/p"), Path("/p/trees"), Path("/p/worker_template.md"), Path("/p/continue_template.md")
+    )
     assert project.config_file == Path("/p/config.toml")
     assert project.tasks_file == Path("/p/tasks.md")
     assert project.pid_file == Path("/p/.orch/coordinator.pid")
@@ -17,7 +19,9 @@ def test_the_names_that_people_and_scripts_rely_on() -> None:
 
 
 def test_everything_of_orchs_own_lies_under_one_folder_and_nothing_twice() -> None:
-    project = Project(Path("/p"), Path("/p/trees"), Path("/p/worker_template.md"))
+    project = Project(
+        Path("/p"), Path("/p/trees"), Path("/p/worker_template.md"), Path("/p/continue_template.md")
+    )
     given = {spec.name for spec in fields(Project)}
     derived = [name for name in dir(Project) if not name.startswith("_") and name not in given]
     paths = {name: getattr(project, name) for name in derived}

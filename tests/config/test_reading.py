@@ -21,6 +21,7 @@ from orch.config import (
     load,
 )
 from orch.config.tables import TABLES
+from orch.core.costs import Allowance, Budget
 from orch.core.model import Drain, Policy
 from orch.errors import ConfigError
 
@@ -76,6 +77,10 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         env_pass = ["MY_API_KEY"]
         extra_args = ["--fast"]
         model = "small"
+        fallback = "model:smaller"
+        [budget]
+        per_task_usd = 2.5
+        per_day_tokens = 1_000_000
         [limits]
         stop_seconds = 0
         min_free_disk_mb = 1024
@@ -103,6 +108,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
             env_pass=("MY_API_KEY",),
             extra_args=("--fast",),
             model="small",
+            fallback="model:smaller",
         )
     }
     assert config.project.prompt == tmp_path.resolve() / "prompts" / "worker.md"
@@ -128,6 +134,8 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         min_free_memory_mb=256,
         min_free_disk_mb=1024,
         keep_failed_seconds=0,
+        budget=Budget(task=Allowance(usd=2.5), day=Allowance(tokens=1_000_000)),
+        fallbacks={"mine": "model:smaller"},
     )
 
 
@@ -154,21 +162,11 @@ def test_a_kind_may_be_left_out(tmp_path: Path) -> None:
 
 
 def test_a_known_name_may_be_a_command(tmp_path: Path) -> None:
-    config = read(tmp_path, '[agents.claude]\nkind = "command"\ncommand = ["claude", "-p"]')
-    assert config.agent_problem("claude") == ""
+    read(tmp_path, '[agents.claude]\nkind = "command"\ncommand = ["claude", "-p"]')
     assert check(tmp_path, {}) == ()
 
 
 # --- the agent ------------------------------------------------------------------------------------------
-
-
-def test_an_agent_to_come_is_refused_when_it_is_used_and_not_before(tmp_path: Path) -> None:
-    text = '[agent]\ndefault = "claude"\n'
-    config = read(tmp_path, text)
-    assert "not available yet" in config.agent_problem("claude")
-    (told,) = check(tmp_path, {})
-    assert told.startswith("config.toml:2: [agent] default: the agent 'claude' is of kind claude")
-    assert check_text(COMMAND_AGENT + "[agents.codex]\n", tmp_path, environ={}) == ()
 
 
 def test_an_agent_that_is_not_configured(tmp_path: Path) -> None:
@@ -191,7 +189,6 @@ def test_agent_command_is_enough(tmp_path: Path, text: str) -> None:
     environ = {"AGENT_COMMAND": "my-agent"}
     config = read(tmp_path, text, environ)
     assert config.agents[config.agent.default].command == ("my-agent",)
-    assert config.agent_problem(config.agent.default) == ""
     assert check(tmp_path, environ) == ()
 
 
@@ -211,11 +208,27 @@ def test_an_agent_command_without_a_program(tmp_path: Path, command: str) -> Non
         load(tmp_path, {"AGENT_COMMAND": command})
 
 
-def test_the_agent_to_come_is_told_beside_other_problems_but_not_beside_its_own(tmp_path: Path) -> None:
-    found = check_text("[retry]\noops = 1", tmp_path, environ={})
-    assert [line.split(": ")[1] for line in found] == ["[agent] default", "[retry] oops"]
-    (told,) = check_text('[agents.claude]\nkind = "comand"', tmp_path, environ={})
-    assert "kind: must be one of" in told
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[agents.claude]\npermission_mode = "yolo"', "permission_mode: is one of: default, acceptEdits, "),
+        ('[agents.codex]\npermission_mode = "bypassPermissions"', "is one of: read-only, workspace-write"),
+        (COMMAND_AGENT + 'permission_mode = "yolo"', "means nothing to an agent of kind command"),
+        ("[agents.codex]\ntrust_hooks = true", "trust_hooks: is for agents of kind claude only"),
+        ('[agents.gemini]\nmcp_config = "x.json"', "mcp_config: is for agents of kind claude only"),
+        ('[agents.claude]\nmcp_config = "\\u0000"', "mcp_config: contains a NUL character"),
+    ],
+)
+def test_what_a_kind_of_agent_does_not_know_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    (found,) = check_text(text, tmp_path, environ={})
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("claude", "acceptEdits"), ("codex", "read-only"), ("gemini", "plan")]
+)
+def test_each_kind_has_its_own_permission_modes(tmp_path: Path, kind: str, mode: str) -> None:
+    assert check_text(f'[agents.{kind}]\npermission_mode = "{mode}"', tmp_path, environ={}) == ()
 
 
 # --- problems -------------------------------------------------------------------------------------------
@@ -314,6 +327,22 @@ BROKEN = [
     (
         '[agents.mine]\nkind = "command"',
         'config.toml:1: [agents.mine] command: is missing; for example command = ["my-agent", "--yes"]',
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "mien"',
+        "config.toml:3: [agents.mine] fallback: there is no table [agents.mien] (did you mean mine?)",
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "mine"',
+        "config.toml:3: [agents.mine] fallback: is the agent itself; model:NAME is another model of it",
+    ),
+    (
+        '[agents.mine]\ncommand = ["x"]\nfallback = "model: a b"',
+        "config.toml:3: [agents.mine] fallback: must be the name of an agent, or model:NAME",
+    ),
+    (
+        "[budget]\nper_day_usd = -1",
+        "config.toml:2: [budget] per_day_usd: must be a number from 0 to 1000000, not -1",
     ),
     (
         '[agents.mine]\ncommand = [" "]',

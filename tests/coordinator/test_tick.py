@@ -57,6 +57,7 @@ STEPS = [
     ("tasks", "apply"),
     ("runs", "claim"),
     ("runs", "finish"),
+    ("costs", "record"),
     ("worktrees", "ensure"),
     ("worktrees", "inspect"),
     ("worktrees", "remove"),

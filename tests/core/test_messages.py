@@ -9,7 +9,6 @@ from orch.core.model import (
     Evidence,
     Exit,
     OutcomeKind,
-    Request,
     RetryRequest,
     RunKey,
     SendRequest,
@@ -114,8 +113,8 @@ def test_a_restart_does_not_wait_for_another_task_less_than_others_do() -> None:
 
 def test_a_message_that_cannot_be_dismissed_is_told_once_all_the_same() -> None:
     world = running("t-1", retry_initial=0.0, max_attempts=9)
-    stuck: list[Request] = [SendRequest("t-1", "use tabs", "a1", restart=True)]
-    world.requests = stuck
+    stuck = SendRequest("t-1", "use tabs", "a1", restart=True)
+    world.requests = [stuck]
     world.faults = lambda action: Failure("read-only") if isinstance(action, Dismiss) else None
     turn(world)
     assert world.run("t-1").key.attempt == 2
@@ -124,7 +123,7 @@ def test_a_message_that_cannot_be_dismissed_is_told_once_all_the_same() -> None:
         turn(world)
         world.restart()
         turn(world)
-    assert world.requests == stuck
+    assert world.requests == [stuck]
     told = [key.attempt for key, worker in world.workers.items() if worker.claim.message]
     assert told == [2]
     world.faults = lambda _: None

@@ -295,6 +295,35 @@ def test_a_restart_keeps_an_unknown_limit_and_its_try() -> None:
     assert world.state.parked == {}, "what the try has shown lies on disk"
 
 
+@pytest.mark.parametrize(
+    ("after", "waits"), [(None, parking.PROBE_SECONDS), (2 * HOUR, 2 * HOUR + 10 * HOUR)]
+)
+def test_a_clock_that_is_set_back_delays_no_try(after: float | None, waits: float) -> None:
+    world = running("t-1")
+    limit(world, "t-1", after=after)
+    world.now -= 10 * HOUR
+    world.settle()
+    assert world.state.parked["sh"].since <= world.now
+    assert world.state.parked["sh"].until - world.now <= waits
+    world.wait(waits + parking.SPREAD_SECONDS)
+    assert world.state.live == {"t-1"}
+
+
+@pytest.mark.parametrize(
+    ("after", "waits"), [(None, parking.PROBE_MAX_SECONDS), (HOUR, parking.LONGEST_SECONDS)]
+)
+def test_nor_where_it_was_set_back_while_nobody_looked(after: float | None, waits: float) -> None:
+    world = running("t-1")
+    world.now += 300 * 24 * HOUR
+    limit(world, "t-1", after=after)
+    world.now -= 300 * 24 * HOUR
+    world.restart()
+    world.wait(1.0)
+    assert world.state.live == frozenset()
+    world.wait(waits + parking.SPREAD_SECONDS)
+    assert world.state.live == {"t-1"}
+
+
 # --- what a person asks for -----------------------------------------------------------------------------
 
 

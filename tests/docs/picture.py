@@ -1,4 +1,4 @@
-"""Draws docs/dashboard.svg: the dashboard of a real orch that works on the queue of the demo: `tools/docs`."""
+"""Draws docs/dashboard.svg: a real orch that works on the queue of the demo. `tools/docs` calls it."""
 
 import re
 import tempfile

@@ -20,12 +20,12 @@ HEAD = """\
 
 <!-- Written by tools/docs from orch/config/settings.py; a test compares the two. Do not edit. -->
 
-`config.toml` lies in the root of your project, and `orch init` writes a short one. Every key has a default. The
-[annotated file](../config.toml) says the same at greater length; `orch config check` names each mistake with its
-line, and SIGHUP has a running orch read it again.
+`config.toml` lies in the root of your project, and `orch init` writes a short one. Every key has a default.
+The [annotated file](../config.toml) says the same at greater length; `orch config check` names each mistake
+with its line, and SIGHUP has a running orch read it again.
 
-In orch's own environment, `AGENT_COMMAND="program argument ..."` replaces the command of the default agent, for
-trying things.
+In orch's own environment, `AGENT_COMMAND="program argument ..."` replaces the command of the default agent,
+for trying things.
 """
 
 
@@ -45,7 +45,7 @@ def render() -> str:
 
 
 def _fill(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 112, break_on_hyphens=False, break_long_words=False)
+    return textwrap.fill(" ".join(text.split()), 110, break_on_hyphens=False, break_long_words=False)
 
 
 def _rows(kind: type[Settings]) -> Iterator[str]:
@@ -58,7 +58,9 @@ def _rows(kind: type[Settings]) -> Iterator[str]:
 
 
 def _default(field: "Field[Any]") -> str:
-    value = field.default if field.default is not MISSING else field.default_factory()  # type: ignore[misc]
+    value = field.default
+    if field.default_factory is not MISSING:
+        value = field.default_factory()
     if value is None:
         return "see there"
     if isinstance(value, StrEnum | str):

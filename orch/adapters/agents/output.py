@@ -23,6 +23,16 @@ def tail(directory: Path) -> str:
     return ""
 
 
+def errors(directory: Path) -> str:
+    """The last lines of stderr.log, as `tail` gives them."""
+    return "\n".join(tails.last_lines(directory / "stderr.log")[-TAIL_LINES:])
+
+
+def last_error(directory: Path) -> str:
+    """The last line of stderr.log that says something; '' where none does."""
+    return tails.last_line(directory / "stderr.log", _LINE_BYTES)
+
+
 def last_line(directory: Path) -> str:
     """The last line that says something, of the file that was written to last; '' where none does.
 

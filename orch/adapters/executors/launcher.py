@@ -86,6 +86,8 @@ def _limits(orders: Orders) -> Limits:
         output=orders.output,
         files=(f"{orders.directory}/stdout.jsonl", f"{orders.directory}/stderr.log"),
         sign=f"{orders.directory}/stall.json",
+        linger=orders.linger,
+        last_words=orders.last_words,
         root=os.getpid(),
         now=time.monotonic(),
     )

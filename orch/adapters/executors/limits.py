@@ -9,11 +9,12 @@ A limit of 0 means none. Standard library only, see processes.py.
 import os
 
 from orch.adapters.executors import processes
+from orch.adapters.executors.lingering import Lingering
 from orch.adapters.executors.stall import Stall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 LOOK_SECONDS = 1.0
 """Between two looks at memory and output: one look takes half a millisecond for ten processes."""
@@ -24,7 +25,7 @@ MEGABYTE = 1024 * 1024
 class Limits:
     """The limits of one run, and how near to them it is."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one limit, given by name
         self,
         *,
         timeout: float,
@@ -34,23 +35,26 @@ class Limits:
         files: "Sequence[str]",
         root: int,
         sign: str = "",
+        linger: float = 0,
+        last_words: "Collection[str]" = (),
         now: float,
     ) -> None:
-        """`timeout` and `stall` in seconds, `memory` and `output` in bytes.
+        """`timeout`, `stall` and `linger` in seconds, `memory` and `output` in bytes.
 
-        `files` is what the agent prints to, `root` the process whose descendants count, `sign` where
-        `Stall` warns. `now` is seconds on the monotonic clock here and below: sleep of the machine does
-        not count.
+        `files` is what the agent prints to, its standard output first, `root` the process whose
+        descendants count, `sign` where `Stall` warns; `last_words` is for `Lingering`. `now` is seconds on
+        the monotonic clock here and below: sleep of the machine does not count.
         """
         self.files = files
         self.peak_bytes = 0
         """Most memory of the tree that was seen, 0 where nothing had to be looked at."""
         self._timeout, self._memory, self._output = timeout, memory, output
         self._stall = Stall(stall, sign, now) if stall else None
+        self._lingering = Lingering(files[0], last_words, linger, now) if linger and last_words else None
         self._root = root
         self._started = now
         self._looked_at = now
-        intervals = [LOOK_SECONDS] if memory or output else []
+        intervals = [LOOK_SECONDS] if memory or output or self._lingering else []
         if self._stall:
             intervals.append(self._stall.interval)
         self._interval = min(intervals, default=0.0)
@@ -77,6 +81,8 @@ class Limits:
         printed = sum(map(_size, self.files))
         if self._output and printed > self._output:
             return "output", f"printed more than its limit of {self._output // MEGABYTE} MB"
+        if self._lingering and (why := self._lingering.look(printed, now)):
+            return "lingered", why
         tree = processes.descendants(self._root) if self._memory or self._stall else []
         if self._memory and (used := self._used_bytes(tree)) > self._memory:
             used, limit = used // MEGABYTE, self._memory // MEGABYTE

@@ -47,6 +47,8 @@ class WorkerLimits:
     """Of the agent and everything that it started, together."""
     max_log_mb: int = 0
     """Of stdout.jsonl and stderr.log together."""
+    linger_seconds: float = 0.0
+    """Of silence after the last word of an agent that has one (`Command.last_words`)."""
     grace_seconds: float = 5.0
     """Between SIGTERM and SIGKILL."""
 
@@ -297,6 +299,8 @@ class LocalExecutor:
             grace=limits.grace_seconds,
             memory=limits.memory_mb * MEGABYTE,
             output=limits.max_log_mb * MEGABYTE,
+            linger=limits.linger_seconds,
+            last_words=sorted(command.last_words),
         )
         try:
             return orders.encode()

@@ -23,9 +23,13 @@ class Orders:
         stall: float = 0,
         memory: int = 0,
         output: int = 0,
+        linger: float = 0,
+        last_words: "Sequence[str]" = (),
         grace: float = 5,
     ) -> None:
         """`directory` and `worktree` are absolute; seconds and bytes, 0 for no limit.
+
+        One whose last line has one of the types `last_words` is ended after `linger` (see lingering.py).
 
         `locale` is LC_CTYPE as the agent shall see it: CPython changes it in its own environment at
         start (PEP 538).
@@ -34,13 +38,14 @@ class Orders:
         self.agent, self.session_id, self.locale = agent, session_id, locale
         self.timeout, self.stall, self.grace = timeout, stall, grace
         self.memory, self.output = memory, output
+        self.linger, self.last_words = linger, tuple(last_words)
 
     def encode(self) -> bytes:
         """For `decode`. Raises ValueError for a string with a zero byte in it."""
         locale = ("-",) if self.locale is None else ("+" + self.locale,)
         words = (self.directory, self.worktree, self.agent, self.session_id, *locale)
-        numbers = (self.timeout, self.stall, self.grace, self.memory, self.output)
-        parts = (*words, *map(repr, numbers), *self.argv)
+        numbers = (self.timeout, self.stall, self.grace, self.memory, self.output, self.linger)
+        parts = (*words, *map(repr, numbers), "\n".join(self.last_words), *self.argv)
         if any("\0" in part for part in parts):
             raise ValueError("a zero byte in an argument")
         return os.fsencode("\0".join(parts))
@@ -49,7 +54,7 @@ class Orders:
     def decode(cls, data: bytes) -> "Orders":
         """What `encode` was called on. Raises ValueError for anything else."""
         directory, worktree, agent, session_id, locale, *rest = os.fsdecode(data).split("\0")
-        timeout, stall, grace, memory, output, *argv = rest
+        timeout, stall, grace, memory, output, linger, last_words, *argv = rest
         return cls(
             directory=directory,
             worktree=worktree,
@@ -62,4 +67,6 @@ class Orders:
             grace=float(grace),
             memory=int(memory),
             output=int(output),
+            linger=float(linger),
+            last_words=last_words.splitlines(),
         )

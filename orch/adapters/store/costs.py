@@ -20,30 +20,8 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.store import atomic
-from orch.core.costs import Cost, Spending
-from orch.core.model import Outcome, OutcomeKind, RunKey
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What one run has cost."""
-
-    task: str
-    attempt: int
-    claimed_at: float
-    """Seconds since the epoch."""
-    ended_at: float
-    """Seconds since the epoch."""
-    agent: str
-    model: str = ""
-    kind: OutcomeKind
-    usd: float
-    tokens: int
-    turns: int = 0
-
-    @property
-    def day(self) -> str:
-        """The local date of its end, YYYY-MM-DD."""
-        return _day(self.ended_at)
+from orch.core.costs import Cost, Expense, Spending
+from orch.core.model import Outcome, RunKey
 
 
 class CostFile:
@@ -58,12 +36,12 @@ class CostFile:
         """See `ports.CostStore`."""
         today, day = Cost(), _day(now)
         tasks: dict[str, Cost] = {}
-        for entry in self.entries():
-            if RunKey(entry.task, entry.attempt) in live:
+        for expense in self.expenses():
+            if RunKey(expense.task, expense.attempt) in live:
                 continue
-            cost = Cost(entry.usd, entry.tokens)
-            tasks[entry.task] = tasks.get(entry.task, Cost()) + cost
-            if entry.day == day:
+            cost = Cost(expense.usd, expense.tokens)
+            tasks[expense.task] = tasks.get(expense.task, Cost()) + cost
+            if _day(expense.ended_at) == day:
                 today += cost
         return Spending(day, today, tasks)
 
@@ -72,39 +50,39 @@ class CostFile:
         key = (run.task, run.attempt, outcome.claimed_at)
         if key in self._written or not (outcome.cost_usd or outcome.tokens):
             return
-        entry = Entry(
+        expense = Expense(
             task=run.task,
             attempt=run.attempt,
             claimed_at=outcome.claimed_at,
             ended_at=outcome.ended_at,
             agent=outcome.agent,
             model=outcome.model,
-            kind=outcome.kind,
+            kind=outcome.kind.value,
             usd=outcome.cost_usd,
             tokens=outcome.tokens,
             turns=outcome.turns,
         )
         atomic.make_folder(self._path.parent, durable=True)
         try:
-            self._append(msgspec.json.encode(entry) + b"\n")
+            self._append(msgspec.json.encode(expense) + b"\n")
         except OSError as error:
             raise atomic.failure("write", self._path, error) from error
         self._written.add(key)
 
-    def entries(self) -> Iterator[Entry]:
+    def expenses(self) -> Iterator[Expense]:
         """Every run once, in the order of their ends. Raises TransientError where it cannot be read."""
         known: set[tuple[str, int, float]] = set()
         try:
             with self._open(os.O_RDONLY) as file:
                 for line in file:
                     try:
-                        entry = msgspec.json.decode(line, type=Entry)
+                        expense = msgspec.json.decode(line, type=Expense)
                     except (msgspec.MsgspecError, UnicodeDecodeError):
                         continue  # It was cut off, see above.
-                    key = (entry.task, entry.attempt, entry.claimed_at)
+                    key = (expense.task, expense.attempt, expense.claimed_at)
                     if key not in known:
                         known.add(key)
-                        yield entry
+                        yield expense
         except FileNotFoundError:
             return
         except OSError as error:

@@ -100,7 +100,7 @@ def start_tasks(draft: Draft) -> None:
     room = limit - len(draft.live)
     if room <= 0 or not _may_launch(draft):
         return
-    wishes = _collect_wishes(draft)
+    wishes = collect_wishes(draft)
     if not any(wish.is_now(None) for wish in wishes.values()) and parking.is_all_parked(draft):
         return
     held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
@@ -129,7 +129,7 @@ def start_tasks(draft: Draft) -> None:
             return
 
 
-def _collect_wishes(draft: Draft) -> dict[str, Wish]:
+def collect_wishes(draft: Draft) -> dict[str, Wish]:
     """What people asked for, by task."""
     wishes: dict[str, Wish] = {}
     for request in draft.state.requests:

@@ -6,6 +6,7 @@ was ahead (no battery, a wrong time server) would otherwise hold up the queue un
 
 from orch.core.draft import Draft
 from orch.core.model import OutcomeKind, Run
+from orch.core.rules import parking
 
 SLACK_SECONDS = 1.0
 """By less than this a clock is only corrected: nothing waits notably longer for it."""
@@ -30,6 +31,7 @@ def _shift(draft: Draft, back: float) -> None:
         polled_at=state.polled_at - back,
         trees={task: at - back for task, at in state.trees.items()},
         queued={task: at - back for task, at in state.queued.items()},
+        parked={lane: parking.shift(parked, back) for lane, parked in state.parked.items()},
     )
     for name in sorted(draft.live):
         draft.put(_shift_run(draft.runs[name], back))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orch.core import names
 from orch.core.draft import Draft
-from orch.core.model import Activity, Claim, Outcome, OutcomeKind, Parking, Run, Task, Verdict
+from orch.core.model import MODEL, Activity, Claim, Outcome, OutcomeKind, Parking, Run, Task, Verdict
 from orch.core.rules import retry
 
 PROBE_SECONDS = 60.0
@@ -22,8 +22,6 @@ SPREAD_SHARE = 0.1
 """Over this share of the wait the workers come back, one after the other..."""
 SPREAD_SECONDS = 60.0
 """...but not over more than this."""
-MODEL = "model:"
-"""What a fallback begins with that is another model of the same agent."""
 LIMIT = "limit: "
 """What the notices about parked agents are kept under."""
 
@@ -84,7 +82,15 @@ def recover(runs: Iterable[Run], now: float) -> dict[str, Parking]:
         known = found.get(outcome.lane or outcome.agent) if outcome else None
         if outcome and known and _is_answered(outcome) and outcome.claimed_at > known.since:
             del found[known.lane]
-    return {lane: parking for lane, parking in found.items() if not _is_over(parking, now)}
+    believed = {lane: _believe(parking, now) for lane, parking in found.items()}
+    return {lane: parking for lane, parking in believed.items() if not _is_over(parking, now)}
+
+
+def shift(parking: Parking, back: float) -> Parking:
+    """A parking after the clock was set back by so many seconds."""
+    # When a limit ends was said by somebody else's clock; when it is tried again, by ours.
+    until = parking.until - back if parking.tries else parking.until
+    return parking.evolve(since=parking.since - back, until=until)
 
 
 def unpark(draft: Draft) -> None:
@@ -108,15 +114,19 @@ def learn(draft: Draft, run: Run, outcome: Outcome) -> None:
         _release(draft, parking)
 
 
+def wanted(draft: Draft, task: Task) -> Choice:
+    """Who is to work on a task, parked or not."""
+    return Choice(task.agent or draft.policy.default_agent, task.model)
+
+
 def choose(draft: Draft, task: Task, *, asked: bool) -> Choice | None:
     """Who works on a task now; None where nobody can before the next look, for which it asks.
 
     With `asked` a person wants it now: then it is this task that tries whether the limit is over.
     """
-    agent = task.agent or draft.policy.default_agent
-    choice = Choice(agent, task.model)
+    choice = wanted(draft, task)
     passed: list[Parking] = []
-    visited = {agent}
+    visited = {choice.agent}
     while True:
         parking = draft.state.parked.get(choice.lane or choice.agent)
         if parking is None or _may_start(draft, parking, task.id, asked=asked):
@@ -213,6 +223,12 @@ def _is_answered(outcome: Outcome) -> bool:
     if outcome.kind is OutcomeKind.LIMITED:
         return False
     return outcome.kind is OutcomeKind.COMPLETED or outcome.tokens > 0
+
+
+def _believe(parking: Parking, now: float) -> Parking:
+    """A parking as it was written down, by a clock that may have been ahead."""
+    longest = PROBE_MAX_SECONDS if parking.tries else LONGEST_SECONDS
+    return parking.evolve(since=min(parking.since, now), until=min(parking.until, now + longest))
 
 
 def _is_over(parking: Parking, now: float) -> bool:

@@ -1,0 +1,88 @@
+"""Codex as an agent: `codex exec --json`, as OpenAI's docs/exec.md describes it (flags of 0.171.0).
+
+A line is a `thread.started`, a `turn.started`, `turn.completed` (with the usage) or `turn.failed`, an
+`item.started`, `item.updated` or `item.completed`, or an `error`, after which it may well go on. It tells no
+price, names its conversation itself, and takes no limit of money.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from orch.adapters import git
+from orch.adapters.agents import fields
+from orch.adapters.agents.fields import Fields
+from orch.adapters.agents.streaming import StreamingAgent
+from orch.adapters.agents.told import ToldProgress
+from orch.config import AgentSettings
+from orch.core.model import Run
+from orch.errors import OrchError
+from orch.ports import Command
+
+SANDBOX = "workspace-write"
+"""Codex asks nothing under `exec`: what its sandbox forbids fails. The network is off in this one."""
+LAST_WORDS = frozenset({"turn.completed", "turn.failed"})
+_TELLING = ("command", "query", "tool", "text", "message")
+"""The part of an item that tells what is done, in this order."""
+
+
+class CodexAgent(StreamingAgent["CodexProgress"]):
+    """`[agents.NAME] kind = "codex"`."""
+
+    def __init__(
+        self, name: str, settings: AgentSettings, environment: Mapping[str, str], *, root: Path
+    ) -> None:
+        """`environment` is the worker's, from the allow-list; `root` is the project."""
+        super().__init__(name, "codex", settings, environment, root, CodexProgress)
+        self._sandbox = settings.permission_mode or SANDBOX
+
+    def command(self, run: Run, directory: Path, worktree: Path) -> Command:
+        """See `Agent`."""
+        resumed = self._resumed(run)
+        argv = [*self._start_of_argv(), "exec", "--json", f"--cd={worktree.absolute()}"]
+        argv.append(f"--sandbox={self._sandbox}")
+        if self._sandbox == SANDBOX:
+            # A commit in a worktree writes into the repository, which lies elsewhere.
+            with contextlib.suppress(OrchError):
+                argv.append(f"--add-dir={git.common_directory(self._root)}")
+        if model := self._model(run):
+            argv.append(f"--model={model}")
+        argv += self._settings.extra_args
+        argv += ["resume", resumed, "-"] if resumed else ["-"]
+        env = self._worker_environment(run, directory, {})
+        return Command(argv=tuple(argv), env=env, session_id=resumed, last_words=LAST_WORDS)
+
+
+class CodexProgress(ToldProgress):
+    """See `Progress`."""
+
+    def _take(self, kind: str, line: Fields) -> None:
+        match kind:
+            case "thread.started":
+                self._session_id = fields.text(line, "thread_id")
+            case "turn.started":
+                self._ended = None
+                self._turns += 1
+            case "turn.completed":
+                self._ended, self._error = True, ""
+                usage = fields.below(line, "usage")
+                # What was read from the cache is part of what was read.
+                self._tokens += fields.count(usage, "input_tokens") + fields.count(usage, "output_tokens")
+            case "turn.failed":
+                self._ended = False
+                self._error = fields.text(fields.below(line, "error"), "message") or self._error
+            case "error":
+                self._error = self._doing = fields.text(line, "message")
+            case "item.started" | "item.updated" | "item.completed":
+                self._take_item(fields.below(line, "item"))
+            case _:
+                pass
+
+    def _take_item(self, item: Fields) -> None:
+        kind = fields.text(item, "type")
+        if kind == "agent_message":
+            self._say(fields.text(item, "text"))
+            return
+        paths = (fields.text(change, "path") for change in fields.objects(item, "changes"))
+        told = next((value for name in _TELLING if (value := fields.text(item, name))), "")
+        self._use(kind.replace("_", " "), told or ", ".join(filter(None, paths)))
