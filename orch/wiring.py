@@ -114,14 +114,22 @@ class Project:
         return _make_ports(self, _make_lasting(self), base_branch(self))
 
 
-def open_project(root: Path, *, warn: Callable[[str], None] = log.warning, lenient: bool = False) -> Project:
+def open_project(
+    root: Path,
+    *,
+    warn: Callable[[str], None] = log.warning,
+    lenient: bool = False,
+    newer: bool = False,
+) -> Project:
     """Read the settings of the project at `root`.
 
     Raises ConfigError for a broken config.toml, and for what a newer orch has written. `lenient` is for
-    commands that only look or stop: `warn` is told of a broken config.toml, and defaults stand in.
+    commands that only look or stop: `warn` is told of a broken config.toml, and defaults stand in. `newer`
+    is for those that read nothing of `.orch`.
     """
     project = Project(root, config.load(root, warn=warn if lenient else None), warn)
-    layout.check(project.config.project.version_file)
+    if not newer:
+        layout.check(project.config.project.version_file)
     return project
 
 

@@ -85,7 +85,7 @@ def uninstall(context: typer.Context, *, system: System = False, dry_run: DryRun
     from orch import wiring
 
     place: Place = context.obj
-    project = place.open(lenient=True)
+    project = place.open(lenient=True, newer=True)
     found = wiring.make_service(project, _own_command(), "root" if system else "")
     steps = found.uninstall()
     if not steps:
@@ -100,7 +100,7 @@ def status(context: typer.Context, *, system: System = False) -> None:
     from orch import wiring
 
     place: Place = context.obj
-    project = place.open(lenient=True)
+    project = place.open(lenient=True, newer=True)
     code = wiring.make_service(project, _own_command(), "root" if system else "").status()
     if code:
         raise typer.Exit(code)

@@ -20,7 +20,7 @@ def test_every_script_for_developers_is_named() -> None:
         text = script.read_text()
         if script.suffix or "/usr/bin/env bash" not in text.partition("\n")[0]:
             continue
-        if script.name not in {"demo", "setup", "contracts"}:
+        if script.name not in {"demo", "setup", "install", "contracts"}:
             assert f"tools/{script.name}" in TEXT, script.name
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import DEADLINE, ENVIRONMENT, running, wait_until
+from tests.docs.runbook import read_fences
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin")
@@ -142,6 +143,8 @@ def test_deployed_twice_rolled_back_watched_and_stopped(pi: Pi) -> None:
     )
     assert len(list((pi.home / ".local/share/orch/versions").iterdir())) == 1
 
+    upgrade_as_the_runbook_says(pi, project)
+
     nothing = pi.run("deploy_to_pi.sh", "--roll-back", pi.host)
     assert nothing.returncode == 1
     assert "no version before this one" in nothing.stderr
@@ -156,8 +159,8 @@ def test_deployed_twice_rolled_back_watched_and_stopped(pi: Pi) -> None:
     back = pi.run("deploy_to_pi.sh", "--roll-back", pi.host)
     assert back.returncode == 0, back
     assert "orch 0.0.9 is" in back.stdout
-    forth = pi.run("deploy_to_pi.sh", "--roll-back", pi.host)
-    assert orch.resolve().parent.parent.name != "other", forth
+    roll_back_as_the_runbook_says(pi, project)
+    assert orch.resolve().parent.parent.name != "other"
 
     asleep = pi.run("monitor_pi.sh", "--once", pi.host, "src/shop")
     assert asleep.returncode == 1
@@ -175,6 +178,45 @@ def test_deployed_twice_rolled_back_watched_and_stopped(pi: Pi) -> None:
         stopped = pi.run("stop_worker.sh", f"{pi.host}:src/shop", "t-1")
         assert stopped.returncode == 0, stopped
         wait_until(lambda: list(project.glob(".orch/runs/t-1/1/outcome.json")), "the worker is stopped")
+
+
+def follow(pi: Pi, project: Path, script: str) -> str:
+    """Run a block of the RUNBOOK on that machine, as the person there would."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=project,
+        env={**ENVIRONMENT, "HOME": str(pi.home), "PATH": f"{pi.home}/.local/bin:{pi.path}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}"
+    return done.stdout
+
+
+def upgrade_as_the_runbook_says(pi: Pi, project: Path) -> None:
+    (pi.home / "src" / "orch").symlink_to(ROOT)
+    (script,) = read_fences(ROOT / "RUNBOOK.md")["Upgrade"]
+    pull = "git -C ~/src/orch pull --ff-only"
+    assert pull in script
+    follow(pi, project, "mkdir -p .orch")
+    said = follow(pi, project, script.replace(pull, ":"))  # that is the network
+    assert "installing" not in said, "it is this very version"
+    assert "no coordinator" in said
+    assert (pi.home / "orch-before-upgrade").is_dir()
+
+
+def roll_back_as_the_runbook_says(pi: Pi, project: Path) -> None:
+    """From a made-up version that is in use back to the real one, which then does the rest."""
+    back, state = read_fences(ROOT / "RUNBOOK.md")["Roll back"]
+    follow(pi, project, back)
+    (project / ".orch" / "version").write_text("99\n")
+    follow(pi, project, state)
+    assert not (project / ".orch" / "version").exists()
+    assert (project / ".orch-newer").is_dir()
 
 
 def test_a_host_that_cannot_be_used_is_told_and_left_alone(pi: Pi) -> None:
