@@ -232,6 +232,17 @@ def test_moving_and_taking_it_off(shop: Shop, tmp_path: Path) -> None:
     assert git(shop.root, "worktree", "list").count("\n") == 0
 
 
+def test_the_first_ten_minutes_of_the_readme(shop: Shop) -> None:
+    """All but the installation, which tests/tools/test_deploy.py does."""
+    (shop.root / "config.toml").unlink()
+    install, *blocks = read_fences(ROOT / "README.md")["The first ten minutes on your own repository"]
+    assert install.startswith("tools/install ")
+    said = [shop.do(block) for block in blocks]
+    assert "Everything is fine" in said[0]
+    assert "2 completed" in said[2]
+    assert (shop.root / "t-1.md").exists(), "it was merged"
+
+
 def test_every_heading_with_commands_is_followed_by_a_test() -> None:
     tests = Path(__file__).read_text() + (ROOT / "tests/tools/test_deploy.py").read_text()
     for heading, blocks in FENCES.items():
