@@ -260,7 +260,9 @@ def build(
 
     def reload() -> Setup:
         again = replace(opened, config=config.load(project.root))
-        return _make_setup(again, lasting, lenient=lenient)
+        setup = _make_setup(again, lasting, lenient=lenient)
+        logging.getLogger("orch").setLevel(again.config.coordinator.log_level.upper())
+        return setup
 
     setup = _make_setup(opened, lasting, lenient=lenient)
     return Coordinator(
