@@ -24,6 +24,7 @@ PROGRAMS = {
     "worktree": "Worktrees of a large repository",
     "fifty": "Fifty tasks",
     "workers": "Many workers",
+    "claude": "Claude as a worker",
     "idle": "Doing nothing",
 }
 """The modules that measure, with the heading of each."""

@@ -13,7 +13,9 @@ from typing import Protocol
 
 from orch.core.actions import Change
 from orch.core.announce import Announcement
+from orch.core.brief import NOTHING, Brief
 from orch.core.costs import Spending
+from orch.core.forge import Comment, Job, Ledger, PullStatus, Reply, Sight, Telling, Wanted
 from orch.core.metrics import Event, Metrics
 from orch.core.model import (
     Activity,
@@ -385,6 +387,64 @@ class Forge(Protocol):
         """Whether the forge can be used, for `orch doctor`."""
 
 
+class Tracker(Protocol):
+    """Where issues live, and how it stands with everything that orch follows at the forge."""
+
+    def look(self, wanted: Wanted) -> Sight:
+        """How it stands now. The same number of requests however much there is to tell.
+
+        Raises TransientError, with `retry_after` where the forge says it, where nothing could be
+        looked at. Bounded in time.
+        """
+
+    def comments(self, issue: int) -> Sequence[Comment]:
+        """What was said about an issue, oldest first, whoever said it."""
+
+    def tell(self, issue: int, telling: Telling) -> None:
+        """Bring the one comment of orch on an issue and its status labels up to date. Repeatable."""
+
+    def close(self, issue: int) -> None:
+        """Close an issue as completed. Nothing happens if it is closed or gone."""
+
+
+class Reviews(Protocol):
+    """What is done about a pull request until it is merged."""
+
+    def tails(self, jobs: Sequence[Job]) -> Mapping[str, str]:
+        """The last lines of the log of each of these failed jobs, by the job's name.
+
+        A job without a log (any more) is left out.
+        """
+
+    def rerun(self, pull: PullStatus, jobs: Sequence[Job]) -> None:
+        """Have failed jobs run again. Nothing happens to one that runs already or was re-run."""
+
+    def reply(self, pull: int, reply: Reply) -> None:
+        """Answer a remark where it was made. Repeatable. Nothing happens if the remark is gone."""
+
+    def auto_merge(self, pull: PullStatus) -> None:
+        """Have a pull request merged as soon as the forge allows it, if its head is still this one.
+
+        Raises PermanentError where the forge will not do it.
+        """
+
+    def retire(self, pull: PullStatus) -> str:
+        """Delete the branch of a merged pull request, here and at the forge. Repeatable.
+
+        A branch that has anything but `pull.head` or is checked out stays. Gives what stayed and why, or ''.
+        """
+
+
+class LedgerStore(Protocol):
+    """`.orch/forge.json`."""
+
+    def read(self) -> Ledger:
+        """What is remembered; empty where there is no file. Raises PermanentError for a damaged one."""
+
+    def write(self, ledger: Ledger) -> None:
+        """Write it atomically and durably."""
+
+
 class Repository(Protocol):
     """The git repository as a whole."""
 
@@ -398,8 +458,11 @@ class Prompts(Protocol):
     def check(self) -> None:
         """Try the template before anything is launched. Raises ConfigError as `render` would."""
 
-    def render(self, task: Task, run: Run) -> str:
-        """The whole prompt. Raises ConfigError for a template that cannot be used."""
+    def render(self, task: Task, run: Run, brief: Brief = NOTHING) -> str:
+        """The whole prompt; `brief` is what the forge has to say.
+
+        Raises ConfigError for a template that cannot be used.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +481,9 @@ class Ports:
     worktrees: Worktrees
     repository: Repository
     forge: Forge
+    tracker: Tracker
+    reviews: Reviews
+    ledger: LedgerStore
     prompts: Prompts
     events: EventLog
     announcer: Announcer

@@ -18,11 +18,14 @@ from orch.adapters.agents.claude import ClaudeAgent
 from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.gemini import GeminiAgent
+from orch.adapters.agents.program import Program
 from orch.adapters.announcer import HookAnnouncer
 from orch.adapters.announcer import Hooks as EventHooks
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
+from orch.adapters.forge.github import parts as github
 from orch.adapters.forge.local import LocalForge
+from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import TemplatePrompts
 from orch.adapters.repository import GitRepository, check_repository, exclude
@@ -30,6 +33,7 @@ from orch.adapters.service import SYSTEM_UNITS, Service, Unit, enable_linger
 from orch.adapters.store import atomic, layout
 from orch.adapters.store.costs import CostFile
 from orch.adapters.store.events_file import EventsFile
+from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
@@ -48,11 +52,12 @@ from orch.core.announce import Occasion
 from orch.core.costs import Expense
 from orch.core.decide import decide
 from orch.core.draft import Draft
+from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
 from orch.core.model import Activity, Drain, RetryRequest, RunKey, Status
 from orch.core.rules import admit, parking
 from orch.core.state import Look, Snapshot
-from orch.errors import ConfigError, OrchError, PermanentError
+from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Finding, Ports, Step, Supervisor, Transcript
 
 log = logging.getLogger(__name__)
@@ -149,11 +154,17 @@ def look(project: Project) -> Snapshot:
     # what it would count and announce has not happened.
     concluded = decide(state, observe(ports, state, ()), policy.evolve(max_concurrent_workers=0)).state
     began = _started_at(project) if pid else 0.0
+    told = MetricsFile(project.config.project.metrics_file, warn=project.warn).forge()
+    # What waits for an approval, the coordinator has seen; here nobody asks the forge.
+    held = dict.fromkeys(told.awaiting.keys() & concluded.forge.held.keys(), "waits for approval")
     state = concluded.evolve(
         metrics=state.metrics,
         paused=state.paused,
         health=assess(state.metrics),
         notices={**_ask_coordinator(project, pid, began), **concluded.notices},
+        forge=concluded.forge.evolve(
+            held=held, awaiting=told.awaiting, reviews=told.reviews, sight=Sight(usage=told.usage)
+        ),
     )
     return make_snapshot(ports, state, policy, pid=pid, started_at=began)
 
@@ -264,6 +275,14 @@ def build(
         logging.getLogger("orch").setLevel(again.config.coordinator.log_level.upper())
         return setup
 
+    def renew() -> bool:
+        if not opened.presence.renew():
+            return False
+        for folder in (opened.config.project.runs, opened.config.project.requests):
+            atomic.make_folder(folder)
+        layout.migrate(opened.config.project.version_file)
+        return True
+
     setup = _make_setup(opened, lasting, lenient=lenient)
     return Coordinator(
         setup,
@@ -272,6 +291,7 @@ def build(
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
+        renew=renew,
     )
 
 
@@ -329,7 +349,9 @@ def init(root: Path) -> Sequence[str]:
     path = config.load(root).project
     check_repository(root, config.load(root).forge.base_branch)
     done = []
-    files = ((path.config_file, config.DEFAULT_CONFIG), (path.tasks_file, config.DEFAULT_TASKS))
+    claude = Program("claude", "claude", config.load(root).environ.get("PATH", ""), root).find()
+    text = config.CLAUDE_CONFIG if claude else config.DEFAULT_CONFIG
+    files = ((path.config_file, text), (path.tasks_file, config.DEFAULT_TASKS))
     for file, text in files:
         made = atomic.create(file, text.encode())
         done.append(f"wrote {file.name}" if made else f"{file.name} is there already")
@@ -428,6 +450,18 @@ def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = Fal
     )
 
 
+def find_issue(project: Project, number: int) -> Issue:
+    """An issue as it reads now. Raises ConfigError where there is none, or no forge that has any."""
+    if not project.config.forge_policy().intake:
+        raise ConfigError("there are no issues", hint='[forge] kind = "github" in config.toml brings them in')
+    issues = project.ports.tracker.look(Wanted(frozenset({number}))).issues
+    if issues is None:
+        raise TransientError("the forge cannot be looked at")
+    if number not in issues:
+        raise ConfigError(f"there is no issue #{number}")
+    return issues[number]
+
+
 @dataclass(frozen=True, slots=True)
 class _Lasting:
     """What goes on when the settings are read again: workers, hooks, events that could not be written yet."""
@@ -480,6 +514,8 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
+    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -490,9 +526,12 @@ def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
         costs=project.costs,
         executor=lasting.executor,
         agents=_make_agents(settings),
-        worktrees=_make_worktrees(project, base),
+        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
         repository=GitRepository(project.root),
-        forge=LocalForge(project.root, path.pulls, base=base, now=SystemClock().now),
+        forge=hub.forge if hub else local,
+        tracker=hub.tracker if hub else LocalTracker(local),
+        reviews=hub.reviews if hub else LocalReviews(),
+        ledger=LedgerFile(path.ledger_file),
         prompts=TemplatePrompts(
             settings.prompt_template,
             settings.continue_template,
@@ -519,7 +558,10 @@ def _event_hooks(settings: Config) -> EventHooks:
     )
 
 
-def _make_worktrees(project: Project, base: str) -> GitWorktrees:
+def _make_worktrees(
+    project: Project, base: str, *, access: Callable[[], Mapping[str, str]] = dict
+) -> GitWorktrees:
+    """The worktrees. `access` gives the environment that lets git log in at origin."""
     path = project.config.project
     return GitWorktrees(
         project.root,
@@ -528,7 +570,12 @@ def _make_worktrees(project: Project, base: str) -> GitWorktrees:
         base=base,
         hooks=_make_hooks(project.config),
         warn=project.warn,
+        access=access,
     )
+
+
+def _is_github(settings: Config) -> bool:
+    return settings.forge.kind is config.ForgeKind.GITHUB
 
 
 def _make_hooks(settings: Config) -> Hooks:

@@ -3,16 +3,21 @@
 import re
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from orch.adapters import git
 from orch.adapters.git_locks import LeftLockError
+from orch.adapters.store import atomic
 from orch.errors import PermanentError, TransientError
 
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 """Pauses before a failed fetch is tried again (design section 7)."""
+
+_CONFIG_LIMIT = 1024 * 1024
+_SECTION = re.compile(rb'^\[remote "origin"\]\s*$([^\[]*)', re.MULTILINE)
+_URL = re.compile(rb"^[ \t]*url[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 _NO_SUCH_BRANCH = re.compile(r"couldn't find remote ref")
 
@@ -30,19 +35,32 @@ class _Batch:
 class Origin:
     """The remote `origin` of a repository, if it has one, and the base branch there and here."""
 
-    def __init__(self, repository: Path, base: str, *, retries: Sequence[float] = RETRY_SECONDS) -> None:
-        """`base` is the name of the base branch; `retries` the pauses before new tries, in seconds."""
+    def __init__(
+        self,
+        repository: Path,
+        base: str,
+        *,
+        retries: Sequence[float] = RETRY_SECONDS,
+        access: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`base` is the name of the base branch; `retries` the pauses before new tries, in seconds.
+
+        `access` gives the environment that lets git log in, asked anew for each fetch.
+        """
         self.base = base
         self.local_ref = f"refs/heads/{base}"
         self.remote_ref = f"refs/remotes/origin/{base}"
         self._repository = repository
         self._retries = tuple(retries)
+        self._access = access
         self._state = threading.Lock()
         self._turn = threading.Lock()
         self._next = _Batch()
 
     def exists(self) -> bool:
         """Whether the repository has a remote named origin."""
+        if _is_plainly_there(git.common_directory(self._repository) / "config"):
+            return True
         found = git.run(self._repository, "config", "--get", "remote.origin.url", accept=(0, 1))
         return found.code == 0
 
@@ -95,6 +113,7 @@ class Origin:
                     self._repository,
                     *(*command, "--no-recurse-submodules", "origin", *refspecs),
                     timeout=git.NETWORK_SECONDS,
+                    env=self._access(),
                 )
             except (TransientError, PermanentError) as error:
                 if _NO_SUCH_BRANCH.search(error.message):
@@ -106,3 +125,13 @@ class Origin:
             else:
                 break
         return True
+
+
+def _is_plainly_there(config: Path) -> bool:
+    """Whether the repository's own settings name an origin as `git clone` does. Where not, git is asked."""
+    try:
+        found = _SECTION.search(atomic.read(config, _CONFIG_LIMIT) or b"")
+    except TransientError:
+        return False
+    urls = _URL.findall(found[1]) if found else []
+    return bool(urls) and all(url.strip(b' \t\r"') for url in urls)

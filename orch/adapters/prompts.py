@@ -6,6 +6,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from orch.core.brief import NOTHING, Brief
+from orch.core.forge import Follow
 from orch.core.model import Claim, Run, RunKey, Task
 from orch.errors import ConfigError
 
@@ -27,8 +29,19 @@ _SAMPLES = (
         RunKey("t-1", 2),
         Claim("orch/t-1-say-hello", "sample", "Say hello", 0.0, spent=1, before="exit code 1"),
     ),
+    Run(
+        RunKey("t-1", 3),
+        Claim(
+            "orch/t-1-say-hello",
+            "sample",
+            "Say hello",
+            0.0,
+            follow=Follow(pull=1, url="pull/1", text="Checks failed:\n- test: failure"),
+        ),
+    ),
 )
 """Attempts of every kind: templates say different things for them."""
+_SAMPLE_BRIEF = Brief("#1: Say hello", "=== test ===\nassert 1 == 2")
 
 
 class TemplatePrompts:
@@ -42,25 +55,25 @@ class TemplatePrompts:
         `going_on` is for attempts that go on with a conversation.
         """
         self._verify_command = verify_command
-        names = tuple(self._variables(_SAMPLE_TASK, _SAMPLES[0]))
+        names = tuple(self._variables(_SAMPLE_TASK, _SAMPLES[0], NOTHING))
         self._first = PromptTemplate(template, DEFAULT_TEMPLATE, names)
         self._going_on = PromptTemplate(going_on, CONTINUE_TEMPLATE, names)
 
     def check(self) -> None:
         """Try the templates on sample tasks. Raises ConfigError as `render` would."""
         for run in _SAMPLES:
-            self.render(_SAMPLE_TASK, run)
+            self.render(_SAMPLE_TASK, run, _SAMPLE_BRIEF if run.claim.follow else NOTHING)
 
-    def render(self, task: Task, run: Run) -> str:
+    def render(self, task: Task, run: Run, brief: Brief = NOTHING) -> str:
         """The whole prompt; the same for the same task, attempt and template.
 
         Raises ConfigError, with the line, for a template that cannot be read, parsed or carried out
         or that uses an unknown variable, and for one that says nothing.
         """
         template = self._going_on if run.claim.resume else self._first
-        return template.render(self._variables(task, run))
+        return template.render(self._variables(task, run, brief))
 
-    def _variables(self, task: Task, run: Run) -> dict[str, object]:
+    def _variables(self, task: Task, run: Run, brief: Brief) -> dict[str, object]:
         """What the template may use. The list stands at the top of the packaged template, too."""
         return {
             "task_id": task.id,
@@ -75,6 +88,10 @@ class TemplatePrompts:
             "message": run.claim.message,
             "agent": run.claim.agent,
             "model": run.claim.model,
+            "issue": brief.issue,
+            "pull": run.claim.follow.url if run.claim.follow else "",
+            "remarks": run.claim.follow.text if run.claim.follow else "",
+            "logs": brief.logs,
             "verify_command": self._verify_command,
         }
 

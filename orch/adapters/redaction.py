@@ -52,6 +52,8 @@ _PRIVATE_KEY = re.compile(
 
 _known: tuple[str, ...] = ()
 """Secrets of the settings, the longest first. One set for the process: text comes from many places."""
+_kept: tuple[str, ...] = ()
+"""Tokens that orch itself was given, the longest first: the settings do not know them."""
 
 
 def remember(secrets: Collection[str]) -> None:
@@ -60,12 +62,18 @@ def remember(secrets: Collection[str]) -> None:
     _known = tuple(sorted(secrets, key=len, reverse=True))
 
 
+def keep(secret: str) -> None:
+    """Mask this value too, for as long as the process lives, whatever `remember` is told."""
+    global _kept  # noqa: PLW0603 - see above
+    _kept = tuple(sorted({*_kept, secret}, key=len, reverse=True))
+
+
 def redact(text: str) -> str:
     """The text with `***` for every token, authorization header, password in a URL and private key.
 
-    The values that `remember` was given are masked too.
+    The values that `remember` and `keep` were given are masked too.
     """
-    for secret in _known:
+    for secret in (*_kept, *_known):
         text = text.replace(secret, MASK)
     text = _PRIVATE_KEY.sub(MASK, text)
     text = _IN_URL.sub(f"{MASK}@", text)

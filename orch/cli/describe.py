@@ -9,7 +9,7 @@ import typer
 from orch.cli.reference import shorten
 from orch.core.model import Run
 from orch.core.tasks_md import Document
-from orch.dashboard.digest import find_pull
+from orch.dashboard.digest import describe_follow, find_pull
 from orch.dashboard.plain import printable, span
 from orch.errors import OrchError
 
@@ -69,6 +69,7 @@ def _describe_run(project: "Project", run: Run) -> Iterator[str]:
     yield ""
     yield typer.style(f"Attempt {run.key.attempt}  {ended}", bold=True)
     yield _pair("Worker", f"{run.key.worker}, agent {run.claim.agent or 'unknown'}")
+    yield from _pairs("Settles", describe_follow(run.claim.follow))
     started = run.process.started_at if run.process else (outcome.started_at if outcome else 0.0)
     if started:
         until = outcome.ended_at if outcome else time.time()

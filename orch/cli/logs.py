@@ -11,6 +11,7 @@ import typer
 
 from orch.cli import help as texts
 from orch.cli.conversation import Conversation
+from orch.cli.failure import CLOSED_PIPE
 from orch.cli.harmless import defuse
 from orch.cli.place import Place
 from orch.cli.reference import TaskName, choose, known_ids
@@ -63,10 +64,14 @@ def logs(
     place: Place = context.obj
     project = place.open(lenient=True)
     run: Run | None = _find(project, choose(task, known_ids(project)), attempt)
-    while run is not None:
-        _show(project, run, stderr=stderr, raw=raw, full=full, lines=lines, follow=follow)
-        run = _wait_for_next(project, run) if follow and attempt is None else None
-        lines = None
+    try:
+        while run is not None:
+            _show(project, run, stderr=stderr, raw=raw, full=full, lines=lines, follow=follow)
+            run = _wait_for_next(project, run) if follow and attempt is None else None
+            lines = None
+    except BrokenPipeError:
+        # Typer would call that a failure.
+        raise typer.Exit(CLOSED_PIPE) from None
 
 
 def _show(
@@ -93,6 +98,8 @@ def _show(
         for tail in tails:
             for piece in tail.read():
                 output.write(tail.path, piece)
+            if over or not follow:
+                output.end(tail.path)
         output.flush()
         if over or not follow:
             break
@@ -154,7 +161,7 @@ class Output:
 
     def write(self, source: Path, piece: bytes) -> None:
         """Write a piece of a file."""
-        if self._transcript is not None and source.name == "stdout.jsonl":
+        if self._is_conversation(source):
             for line in self._lines.split(piece):
                 self._tell(line)
             self._last = source
@@ -175,13 +182,19 @@ class Output:
         """Have it seen."""
         sys.stdout.flush()
 
-    def close(self) -> None:
-        """Write what has no line end, and leave the terminal without a colour that was not ended."""
-        if self._transcript is not None:
+    def end(self, source: Path) -> None:
+        """Nothing more comes from a file: write what has no line end."""
+        if self._is_conversation(source):
             self._tell(self._lines.take_rest())
+
+    def close(self) -> None:
+        """Leave the terminal without a colour that was not ended."""
         if self._terminal:
             sys.stdout.write(RESET)
         sys.stdout.flush()
+
+    def _is_conversation(self, source: Path) -> bool:
+        return self._transcript is not None and source.name == "stdout.jsonl"
 
     def _tell(self, line: bytes | int) -> None:
         """Write a line of a conversation; of one that is too long only its length is known."""

@@ -9,6 +9,7 @@ import typer
 import orch
 from orch.cli import (
     add,
+    approve,
     control,
     cost,
     demo,
@@ -45,7 +46,7 @@ app = typer.Typer(
     ),
 )
 _GROUPS = (
-    *(run, status, cost, add, control, show, logs, send, prompt, diff),
+    *(run, status, cost, add, control, approve, show, logs, send, prompt, diff),
     *(pulls, restore, project, service, finish, demo),
 )
 for group in _GROUPS:

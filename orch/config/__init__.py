@@ -19,9 +19,10 @@ from orch.config.settings import (
     VerifySettings,
     WorktreeSettings,
 )
-from orch.config.templates import DEFAULT_CONFIG, DEFAULT_TASKS
+from orch.config.templates import CLAUDE_CONFIG, DEFAULT_CONFIG, DEFAULT_TASKS
 
 __all__ = [
+    "CLAUDE_CONFIG",
     "CONFIG_NAME",
     "DEFAULT_CONFIG",
     "DEFAULT_TASKS",

@@ -1,5 +1,6 @@
 """All settings of a project, and what follows from them."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +24,12 @@ from orch.config.settings import (
     VerifySettings,
     WorktreeSettings,
 )
-from orch.core.model import Policy
+from orch.core.forge import Trust
+from orch.core.model import ForgePolicy, Policy
 from orch.errors import ConfigError
+
+STATUS_LABELS = ("active", "blocked", "failed", "completed")
+"""Statuses of a task that its issue may bear as a label, `orch:STATUS`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,31 @@ class Config:
             keep_failed_seconds=None if keep is None else keep * 60,
             budget=self.budget.budget(),
             fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
+            forge=self.forge_policy(),
+        )
+
+    def forge_policy(self) -> ForgePolicy:
+        """The part of the policy that is about issues and pull requests."""
+        forge = self.forge
+        if forge.kind is ForgeKind.LOCAL:
+            return ForgePolicy(poll_interval=self.coordinator.poll_interval_seconds)
+        return ForgePolicy(
+            intake=bool(forge.issue_label),
+            follow=forge.follow_up,
+            issue_label=forge.issue_label,
+            poll_interval=forge.poll_interval_seconds,
+            priorities=tuple((_pattern(label), place) for place, label in enumerate(forge.priority_labels)),
+            trust=Trust(
+                frozenset(forge.trusted_associations),
+                frozenset(login.lower() for login in forge.trusted_logins),
+            ),
+            max_rounds=forge.max_rounds,
+            auto_merge=forge.auto_merge.value,
+            retire=forge.delete_branches,
+            comment=forge.status_comments,
+            status_labels={status: f"orch:{status}" for status in STATUS_LABELS}
+            if forge.status_labels
+            else {},
         )
 
     def agent_settings(self, name: str) -> AgentSettings:
@@ -111,12 +141,13 @@ class Config:
         """
         agent = self.agent_settings(name)
         more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
-        given = environment.allowed(self.environ, more) | dict(agent.env)
+        allowed = environment.allowed(self.environ, more, token=self.forge.token_env)
+        given = allowed | dict(agent.env)
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
         """What orch or its workers have under a name that says that it is a secret: orch never repeats it."""
-        found = set(environment.secrets_in(self.environ))
+        found = set(environment.secrets_in(self.environ, token=self.forge.token_env))
         for agent in self.agents.values():
             given = {**{name: self.environ.get(name, "") for name in agent.env_pass}, **agent.env}
             found.update(value for name, value in given.items() if environment.is_secret(name, value))
@@ -127,11 +158,16 @@ class Config:
 
         They run code that an agent wrote, so they get no more than a worker does.
         """
-        return environment.without_maintenance(environment.allowed(self.environ))
+        return environment.without_maintenance(environment.allowed(self.environ, token=self.forge.token_env))
 
     def announcer_environment(self) -> dict[str, str]:
         """The environment of the [hooks]: the allow-list and `env_pass`, never a token of a forge."""
-        return environment.allowed(self.environ, self.hooks.env_pass)
+        return environment.allowed(self.environ, self.hooks.env_pass, token=self.forge.token_env)
+
+
+def _pattern(label: str) -> str:
+    """The regular expression for a label in which `*` stands for any text."""
+    return ".*".join(map(re.escape, label.split("*")))
 
 
 def command_agent(command: str) -> AgentSettings:

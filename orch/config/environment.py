@@ -91,12 +91,18 @@ def is_secret(name: str, value: str) -> bool:
     return len(value) >= SECRET_LENGTH and _SECRET_NAME.search(name) is not None
 
 
-def secrets_in(environ: Mapping[str, str]) -> frozenset[str]:
-    """The values in an environment whose names say that they are secret. A path is none, only its file is."""
+def secrets_in(environ: Mapping[str, str], *, token: str = "") -> frozenset[str]:
+    """The values in an environment whose names say that they are secret. A path is none, only its file is.
+
+    `token` is the variable that holds the token of the forge, whatever it is called.
+    """
     return frozenset(
         value
         for name, value in environ.items()
-        if (is_secret(name, value) or (is_forge_token(name) and len(value) >= SECRET_LENGTH))
+        if (
+            is_secret(name, value)
+            or ((name == token or is_forge_token(name)) and len(value) >= SECRET_LENGTH)
+        )
         and not value.startswith("/")
         and not name.startswith("GIT_CONFIG_")
     )
@@ -135,6 +141,11 @@ def notify_socket() -> tuple[str, float]:
     return address, int(microseconds) / 1_000_000 if watched else 0.0
 
 
+def without_repository() -> dict[str, str]:
+    """A copy of orch's own environment without what would point git at one repository."""
+    return {name: value for name, value in os.environ.items() if name not in INHERITED_FROM_GIT}
+
+
 def clean_environment() -> None:
     """Take out of os.environ what git hands to its hooks. Called once, first, by the command line.
 
@@ -145,16 +156,18 @@ def clean_environment() -> None:
         os.environ.pop(name, None)
 
 
-def allowed(environ: Mapping[str, str], more: Iterable[str] = ()) -> dict[str, str]:
+def allowed(environ: Mapping[str, str], more: Iterable[str] = (), *, token: str = "") -> dict[str, str]:
     """The part of an environment that a worker may have: the allow-list and the names in `more`.
 
-    A forge token is left out, whatever names it.
+    A forge token is left out, whatever names it, and so is the variable that `token` names.
     """
     wanted = ALLOWED.union(more)
     return {
         name: value
         for name, value in environ.items()
-        if (name in wanted or name.startswith(ALLOWED_PREFIXES)) and not is_forge_token(name)
+        if (name in wanted or name.startswith(ALLOWED_PREFIXES))
+        and not is_forge_token(name)
+        and name != token
     }
 
 

@@ -51,6 +51,11 @@ class Project:
         return self.directory / "pulls"
 
     @property
+    def ledger_file(self) -> Path:
+        """What orch remembers of issues."""
+        return self.directory / "forge.json"
+
+    @property
     def costs_file(self) -> Path:
         """What each run has cost, for good."""
         return self.directory / "costs.jsonl"

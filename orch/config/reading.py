@@ -116,6 +116,7 @@ def _interpret(
     agents, more = _agents(document.get(AGENTS, {}), default, environ.get(environment.AGENT_COMMAND, ""))
     problems += more
     problems += _fallbacks(agents)
+    problems += _passed_tokens(agents, tables["forge"].token_env)
     trees, more = _trees(root, tables["worktree"])
     problems += more
     agent = tables["agent"]
@@ -165,6 +166,16 @@ def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
             message = f"there is no table [agents.{agent.fallback}]{meant(agent.fallback, agents)}"
             problems.append(Problem(key, message))
     return problems
+
+
+def _passed_tokens(agents: Mapping[str, AgentSettings], token: str) -> list[Problem]:
+    """Agents that would be handed the forge's token, by a name that does not tell what it is."""
+    reason = f"{token!r} is [forge] token_env: orch pushes itself, no worker gets that"
+    return [
+        Problem((AGENTS, name, "env_pass"), reason)
+        for name, agent in agents.items()
+        if token and token in agent.env_pass
+    ]
 
 
 def _kind(name: str) -> AgentKind:

@@ -33,6 +33,27 @@ AGENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 # leading dash would be read as an option.
 BAD_BRANCH = re.compile(r"^[-/.]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|[/.]$|\.lock$")
 
+_ACCOUNT = r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(?:_[A-Za-z0-9]{1,20})?"
+REPOSITORY = re.compile(rf"{_ACCOUNT}/(?!\.\.?$)[A-Za-z0-9._-]{{1,100}}")
+LOGIN = re.compile(rf"{_ACCOUNT}(?:\[bot\])?")
+API_URL = re.compile(
+    r"(?:https://[^/@\s]+|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?)(?:/[^\s@]*)?"
+)
+"""Plain http would send the token in the clear, so only this machine may be reached by it."""
+ASSOCIATIONS = (
+    "OWNER",
+    "MEMBER",
+    "COLLABORATOR",
+    "CONTRIBUTOR",
+    "FIRST_TIME_CONTRIBUTOR",
+    "FIRST_TIMER",
+    "MANNEQUIN",
+    "NONE",
+)
+"""What GitHub says somebody is to a repository."""
+LABEL_LENGTH = 50
+LOWEST_PRIORITY = 9
+
 
 class Settings:
     """One table. What the types and limits of its keys cannot say, `complaints` does."""
@@ -67,6 +88,14 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class AutoMerge(StrEnum):
+    """When a pull request is handed to the forge to be merged."""
+
+    NEVER = "never"
+    WHEN_GREEN = "when_green"
+    WHEN_APPROVED = "when_approved"
+
+
 class AgentKind(StrEnum):
     """How an agent is started and how its output is read."""
 
@@ -76,7 +105,7 @@ class AgentKind(StrEnum):
     COMMAND = "command"
 
 
-AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL})
+AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL, ForgeKind.GITHUB})
 """The kinds that this version has an adapter for. The others are known, and refused by name."""
 
 PERMISSION_MODES: Mapping[AgentKind, tuple[str, ...]] = {
@@ -109,19 +138,82 @@ class ForgeSettings(Settings):
     """[forge]: where the results go."""
 
     kind: ForgeKind = ForgeKind.LOCAL
-    """local: pull requests are kept in .orch and merged by `orch merge`. github comes later."""
+    """local: pull requests are kept in .orch and merged by `orch merge`. github: issues become tasks,
+    and pull requests are opened and followed there."""
     base_branch: str = ""
     """The branch that work starts from and is merged into. Empty: the default branch of `origin`, or
     the branch that is checked out."""
     unblock_on: UnblockOn | None = None
     """What frees dependent tasks. Without it: completed with the local forge, merged with GitHub."""
 
+    # What follows is for kind = "github".
+    repository: str = ""
+    """OWNER/NAME at GitHub. Empty: what the url of `origin` says."""
+    api_url: Annotated[str, Meta(max_length=2000)] = "https://api.github.com"
+    """GitHub Enterprise has one of its own, for example https://github.example.com/api/v3."""
+    token_env: str = ""
+    """The variable of orch's own environment that holds the token. Empty: GITHUB_TOKEN or GH_TOKEN. Where
+    it is not set, `gh auth token` is asked. No worker gets it."""
+    poll_interval_seconds: Annotated[float, Meta(ge=1, le=DAY)] = 30.0
+    """How often GitHub is asked what is new. A poll that finds nothing costs nothing there."""
+    timeout_seconds: Annotated[int, Meta(ge=1, le=300)] = 10
+    """GitHub may take so long to accept a connection, and be silent for so long in an answer."""
+    issue_label: Annotated[str, Meta(max_length=50)] = "orch"
+    """Open issues with this label become tasks. Empty: no issues, only pull requests."""
+    priority_labels: tuple[str, ...] = ("priority:P0", "priority:P1", "priority:P2", "priority:P3")
+    """Labels that give a task its priority: the first is p0, the next p1, and so on. `*` stands for any
+    text, and case does not count."""
+    trusted_associations: tuple[str, ...] = ("OWNER", "MEMBER", "COLLABORATOR")
+    """Whose issues are run and whose remarks are followed: what GitHub calls them in this repository."""
+    trusted_logins: tuple[str, ...] = ()
+    """Names of accounts that are trusted besides."""
+    status_comments: bool = True
+    """Whether each issue gets one comment that shows how its task stands. It is edited, never repeated."""
+    status_labels: bool = False
+    """Whether an issue bears orch:active, orch:blocked, orch:failed or orch:completed as its task does."""
+    draft: bool = False
+    """Whether pull requests are opened as drafts."""
+    pull_labels: tuple[str, ...] = ()
+    """Labels for the pull requests that orch opens."""
+    reviewers: tuple[str, ...] = ()
+    """Accounts that are asked to review them."""
+    follow_up: bool = True
+    """Whether failing checks, reviews and conflicts of a pull request lead to another attempt."""
+    max_rounds: Annotated[int, Meta(ge=0, le=100)] = 3
+    """After so many attempts for the same kind of trouble the task is blocked, and waits for a person."""
+    auto_merge: AutoMerge = AutoMerge.NEVER
+    """never, when_green (all checks passed) or when_approved (and somebody trusted approved)."""
+    delete_branches: bool = True
+    """Whether the branch of a merged pull request is deleted, here and at GitHub, if it has nothing more."""
+
     def complaints(self) -> Iterator[Complaint]:
         """See `Settings`."""
-        if self.kind not in AVAILABLE_FORGES:
-            yield ("kind",), f'the {self.kind} forge is not available yet; use kind = "local"'
         if BAD_BRANCH.search(self.base_branch):
             yield ("base_branch",), f"{self.base_branch!r} cannot be the name of a branch"
+        if self.repository and REPOSITORY.fullmatch(self.repository) is None:
+            yield ("repository",), f"{self.repository!r} is not OWNER/NAME"
+        if API_URL.fullmatch(self.api_url) is None:
+            yield (
+                ("api_url",),
+                "must be an https:// address without a user name, for example https://api.github.com",
+            )
+        if self.token_env and environment.NAME.fullmatch(self.token_env) is None:
+            yield ("token_env",), f"{self.token_env!r} is not the name of an environment variable"
+        if len(self.priority_labels) > LOWEST_PRIORITY + 1:
+            yield (
+                ("priority_labels",),
+                f"has more than {LOWEST_PRIORITY + 1} entries: the lowest priority is p9",
+            )
+        for name in self.trusted_associations:
+            if name not in ASSOCIATIONS:
+                yield ("trusted_associations",), f"{name!r} is none of {', '.join(ASSOCIATIONS)}"
+        for key, logins in (("trusted_logins", self.trusted_logins), ("reviewers", self.reviewers)):
+            for login in logins:
+                if LOGIN.fullmatch(login) is None:
+                    yield (key,), f"{login!r} is not the name of an account"
+        for key, labels in (("priority_labels", self.priority_labels), ("pull_labels", self.pull_labels)):
+            if any(not label.strip() or len(label) > LABEL_LENGTH for label in labels):
+                yield (key,), f"a label has 1 to {LABEL_LENGTH} characters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,30 @@
 """The files that `orch init` writes."""
 
-DEFAULT_CONFIG = '''\
+_HEAD = """\
 # The settings of orch for this repository. Everything that is not here has its default;
 # the README of orch lists every key, and `orch config check` finds mistakes.
 
 [coordinator]
 max_concurrent_workers = 3
 
+"""
+
+_CLAUDE = """\
+[agent]
+default = "claude"
+
+# Claude Code, with the login of the user who runs orch. Nobody is there to answer, so it asks nobody: it may
+# do everything that this user may on this machine, unless permission_mode says less. What it is then not
+# allowed fails.
+[agents.claude]
+kind = "claude"
+# permission_mode = "acceptEdits"
+# model = "sonnet"
+# fallback = "model:haiku"
+# env_pass = ["ANTHROPIC_API_KEY"]
+"""
+
+_EXAMPLE = '''\
 [agent]
 default = "example"
 
@@ -21,21 +39,32 @@ git add -- "$ORCH_TASK_ID.md" &&
 git commit --quiet -m "$ORCH_TASK_ID: written down by the example agent"
 """]
 
-# Then put your own agent in its place, and name it above as the default. A coding agent on the command
-# line is started like this; what it may do without asking is decided by its own options.
+# Then name your own agent above as the default. claude, codex and gemini are known; each is started so that
+# it asks nobody, and may do what you may (permission_mode says less). Any other program: kind = "command".
 #
 # [agents.claude]
-# kind = "command"
-# command = ["claude", "-p", "--permission-mode", "acceptEdits", "--allowedTools", "Bash(git:*)"]
+# kind = "claude"
+'''
+
+_TAIL = """\
 #
 # To try another command once, without changing this file:
 #     AGENT_COMMAND='my-agent --yes' orch run
+
+# What may be spent. At a task's limit it is blocked, at the day's all wait for midnight. `orch cost` sums up.
+# [budget]
+# per_task_usd = 5
+# per_day_usd = 50
 
 # The project's own proof that the work is good: it runs in the worktree after the agent, and the
 # attempt fails unless it exits with 0.
 # [verify]
 # command = "make test"
-'''
+"""
+
+DEFAULT_CONFIG = _HEAD + _EXAMPLE + _TAIL
+CLAUDE_CONFIG = _HEAD + _CLAUDE + _TAIL
+"""Where claude is installed."""
 
 DEFAULT_TASKS = """\
 # Tasks

@@ -1,11 +1,14 @@
 """Does what was decided. Every action is safe to repeat; each gives one Result."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from orch.coordinator.background import Background, perform
 from orch.core.actions import (
     Action,
     Ask,
+    AutoMerge,
+    CloseIssue,
     Dismiss,
     End,
     Ensure,
@@ -16,18 +19,29 @@ from orch.core.actions import (
     Prune,
     Publish,
     Remove,
+    Rerun,
     Result,
+    Retire,
+    SaveLedger,
     SavePause,
     Start,
     Sweep,
+    Tell,
     Tend,
     Verify,
     WriteTasks,
 )
+from orch.core.brief import Brief, describe_issue, describe_logs
 from orch.core.model import Evidence, PullRequest
+from orch.errors import PermanentError
 from orch.ports import Ports, PullDraft
 
-INLINE = (WriteTasks, MakeRun, Finish, Dismiss, SavePause, Ask, End)
+log = logging.getLogger(__name__)
+
+FORGE = "the forge"
+"""What the writes to the forge that belong to no run are queued under. No task is called so."""
+
+INLINE = (WriteTasks, Dismiss, SavePause, SaveLedger, Ask, End)
 """Quick, local and better done in order: the main thread does them itself."""
 
 
@@ -44,13 +58,25 @@ def act(
 
 
 def _task(action: Action) -> str:
-    """What an action is queued under: those of one task never overlap."""
+    """What an action is queued under: those of one task never overlap.
+
+    All that is told to the forge is one queue: it keeps no more than one thread from git.
+    """
     match action:
+        case Tell() | CloseIssue() | Rerun() | AutoMerge():
+            return FORGE
         case Start(run) | Inspect(run):
             return run.key.task
-        case Remove(task):
+        case Remove(task) | Retire(task):
             return task
-        case Ensure(run=key) | Sweep(run=key) | Verify(run=key) | Publish(run=key):
+        case (
+            MakeRun(run=key)
+            | Ensure(run=key)
+            | Sweep(run=key)
+            | Verify(run=key)
+            | Publish(run=key)
+            | Finish(run=key)
+        ):
             return key.task
         case _:
             return ""
@@ -71,12 +97,14 @@ def _perform(ports: Ports, action: Action) -> object:
         case Verify(key):
             check = ports.executor.check(key, ports.trees / key.task)
             return check.ok, check.tail
-        case Publish(_, branch, title, body):
-            return ports.forge.publish(PullDraft(branch, title, body))
+        case Publish():
+            return _publish(ports, action)
+        case Retire(_, pull):
+            return ports.reviews.retire(pull)
         case Remove(task):
             return ports.worktrees.remove(task)
-        case Poll():
-            return tuple(pull for pull in ports.forge.pulls() if pull.state != "open")
+        case Poll(wanted):
+            return ports.tracker.look(wanted)
         case Prune(keep_days, now):
             return tuple(ports.runs.prune(keep_days, now))
         case _:
@@ -92,7 +120,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
         case Start(run, task):
             directory, worktree = ports.runs.directory(run.key), ports.trees / run.key.task
             command = ports.agents[run.claim.agent].command(run, directory, worktree)
-            ports.executor.start(run.key, command, worktree, ports.prompts.render(task, run))
+            prompt = ports.prompts.render(task, run, _make_brief(ports, action))
+            ports.executor.start(run.key, command, worktree, prompt)
         case Ask(key, reason):
             ports.worktrees.ask(key.task, reason)
         case End(key):
@@ -107,10 +136,42 @@ def _perform_silently(ports: Ports, action: Action) -> None:
             ports.requests.dismiss(request)
         case SavePause(reason):
             ports.requests.set_paused(reason)
+        case SaveLedger(ledger):
+            ports.ledger.write(ledger)
+        case Tell(issue, telling):
+            ports.tracker.tell(issue, telling)
+        case CloseIssue(issue):
+            ports.tracker.close(issue)
+        case Rerun(_, pull, jobs):
+            ports.reviews.rerun(pull, jobs)
+        case AutoMerge(_, pull):
+            ports.reviews.auto_merge(pull)
         case Tend():
             ports.repository.tend()
         case _:
             raise AssertionError(action)
+
+
+def _publish(ports: Ports, action: Publish) -> PullRequest:
+    """Push and open the pull request, then answer what was settled. All of it may be done again."""
+    pull = ports.forge.publish(PullDraft(action.branch, action.title, action.body))
+    for reply in action.replies:
+        try:
+            ports.reviews.reply(pull.number, reply)
+        except PermanentError as error:
+            # The work is published: that an answer cannot be given does not undo it.
+            log.warning("%s: %s", action.run, error)
+    return pull
+
+
+def _make_brief(ports: Ports, action: Start) -> Brief:
+    """What the forge has to say to the worker. Raises as the forge does: without it the work is not begun."""
+    issue, follow = "", action.run.claim.follow
+    if action.issue is not None:
+        comments = ports.tracker.comments(action.issue.number)
+        issue = describe_issue(action.issue, comments, action.trust)
+    tails = ports.reviews.tails(follow.jobs) if follow and follow.jobs else {}
+    return Brief(issue, describe_logs(tails))
 
 
 def _inspect(ports: Ports, action: Inspect) -> tuple[Evidence, PullRequest | None]:

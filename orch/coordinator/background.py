@@ -29,7 +29,11 @@ from orch.errors import OrchError, PermanentError, ShortageError, TransientError
 log = logging.getLogger(__name__)
 
 THREADS = 4
-"""Git, the forge and the disk at the same time; verify commands have threads of their own."""
+"""Git and the forge at the same time."""
+
+ALONE = (Verify, MakeRun, Finish)
+"""These have a thread of their own each: a verify command takes minutes, and must not keep git from the
+others; the disk takes milliseconds to make something durable, and neither is to wait for the other."""
 
 SHORTAGES = frozenset(
     {
@@ -172,9 +176,10 @@ class Background:
 
     def _schedule(self, task: str) -> None:
         """Give the task's first action to a thread. The lock is held."""
-        if isinstance(self._queues[task][0][0], Verify):
-            # It may take many minutes: it must not keep git from the others.
-            if not self._start_thread(f"verify-{task}", self._serve_one, task):
+        action = self._queues[task][0][0]
+        if isinstance(action, ALONE):
+            name = f"{type(action).__name__.lower()}-{task}"
+            if not self._start_thread(name, self._serve_one, task):
                 self._fail(task)
             return
         self._ready.append(task)

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import signal
+import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,16 +16,19 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
+from orch.core.forge import ForgeState
 from orch.core.metrics import Health, Metrics, assess
 from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
-from orch.errors import OrchError
+from orch.errors import OrchError, TransientError
 from orch.ports import Life, Ports
 
 log = logging.getLogger(__name__)
 
+SHOW_SECONDS = 0.25
+"""While results come in one after the other, what the turns came to is written and shown this often."""
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 LEAVE_SECONDS = 5.0
@@ -70,6 +74,7 @@ def recover(ports: Ports, policy: Policy) -> State:
             trees[name] = outcome.ended_at + policy.keep_failed_seconds
     metrics = ports.metrics.read() or Metrics()
     found = assess(metrics)
+    ledger = ports.ledger.read()
     return State(
         runs=runs,
         live=frozenset(name for name, run in runs.items() if run.live),
@@ -78,6 +83,7 @@ def recover(ports: Ports, policy: Policy) -> State:
         parked=parking.recover(runs.values(), now),
         spending=ports.costs.read(now, [run.key for run in runs.values() if run.live]),
         paused=ports.requests.paused(),
+        forge=ForgeState(ledger=ledger, saved=ledger),
         metrics=metrics,
         # What was acted on before is not acted on again because of a restart.
         alarm=found if found in (Health.DEGRADED, Health.CRITICAL) else Health.OK,
@@ -110,11 +116,16 @@ class Coordinator:
         mailbox: Mailbox,
         on_snapshot: Callable[[Snapshot], None] | None = None,
         refresh: float = math.inf,
+        renew: Callable[[], bool] = lambda: False,
     ) -> None:
         """`presence` is the project's lock and pid file; `reload` reads the configuration again.
 
-        `on_snapshot` is called from the loop after each turn, and must be quick; while workers are
-        live there is a turn every `refresh` seconds, for someone who looks on.
+        `renew` is called before each turn: it takes the lock again where somebody has removed its file, and
+        says whether that was so. What it raises but TransientError ends the loop.
+
+        `on_snapshot` is called from the loop after each turn (where one follows the other, four times a
+        second), and must be quick; while workers are live there is a turn every `refresh` seconds, for
+        someone who looks on.
         """
         self._setup = setup
         self._presence = presence
@@ -122,6 +133,7 @@ class Coordinator:
         self._mailbox = mailbox
         self._on_snapshot = on_snapshot
         self._refresh = refresh
+        self._renew = renew
         self._background = Background(mailbox.post)
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
@@ -147,11 +159,13 @@ class Coordinator:
             self._watch()
             state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
+            shown_at = -math.inf
             self._tell(Life.READY, state)
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
+                self._renew_presence()
                 before, ports, policy = state, self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
@@ -160,11 +174,15 @@ class Coordinator:
                     log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
                     wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
                     continue
-                self._show(before, state)
+                record(ports, before, state)
                 self._tell(Life.STOPPING if state.draining else Life.ALIVE, state)
+                drained = is_drained(state, policy)
+                if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
+                    self._show(state)
+                    shown_at = time.monotonic()
                 if not self._is_busy and done(state):
                     break
-                if is_drained(state, policy):
+                if drained:
                     self._leave()
                     break
                 timeout = min(wake_at - ports.clock.now(), ports.supervisor.interval)
@@ -189,6 +207,14 @@ class Coordinator:
         policy = self._setup.policy
         return policy if self._launches else policy.evolve(max_concurrent_workers=0)
 
+    def _renew_presence(self) -> None:
+        try:
+            if self._renew():
+                log.warning("the files of orch were removed while it ran; what it knows it goes on with")
+                self._watch()
+        except TransientError as error:
+            log.error("%s", error)  # noqa: TRY400
+
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)
 
@@ -207,15 +233,19 @@ class Coordinator:
         log.info("config.toml was reloaded")
         return True
 
-    def _show(self, before: State, state: State) -> None:
+    def _show(self, state: State) -> None:
         """Write and show the state; a full disk must not end the loop."""
         ports = self._setup.ports
         snapshot = make_snapshot(
-            ports, state, self._setup.policy, pid=os.getpid(), started_at=self._started_at
+            ports,
+            state,
+            self._setup.policy,
+            pid=os.getpid(),
+            started_at=self._started_at,
         )
         complaint = ""
         try:
-            record(ports, before, state, snapshot)
+            ports.metrics.write(snapshot)
         except (OrchError, OSError) as error:
             complaint = f"metrics.json was not written: {error}"
         if complaint and complaint != self._complaint:

@@ -16,6 +16,10 @@ from orch.core.state import Look, Signalled, Wake
 SIGNALS = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 """What the coordinator listens to (design section 4)."""
 
+CHILD_SECONDS = 0.05
+"""SIGCHLD comes for each git as well, and what ended is mostly told by a result or by the executor, at once:
+alone it waits this long for another wake, so that a turn is not taken for each git."""
+
 _POSTED = b"\0"
 """A byte that is no signal number: something lies in the queue."""
 
@@ -101,16 +105,23 @@ class Mailbox:
         """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up."""
         deadline = time.monotonic() + timeout
         looks = self._watcher is not None and self._watcher.descriptor is None
+        children: list[Wake] = []
         while True:
             left = max(0.0, deadline - time.monotonic())
             self._selector.select(min(left, POLL_SECONDS) if looks else left)
-            wakes = [*self._take_signals(), *self._take_posted()]
+            numbers = self._take_signals()
+            if signal.SIGCHLD in numbers and not children:
+                children = [Look("SIGCHLD")]
+                deadline = min(deadline, time.monotonic() + CHILD_SECONDS)
+            # The others are counted, because two SIGTERM mean more than one.
+            wakes: list[Wake] = [Signalled(number) for number in numbers if number not in (0, signal.SIGCHLD)]
+            wakes += self._take_posted()
             if self._watcher is not None:
                 wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
             if wakes or time.monotonic() >= deadline:
-                return tuple(wakes)
+                return (*wakes, *children)
 
-    def _take_signals(self) -> list[Wake]:
+    def _take_signals(self) -> bytes:
         data = b""
         while True:
             try:
@@ -118,11 +129,7 @@ class Mailbox:
             except BlockingIOError:
                 break
             data += chunk
-        # SIGCHLD is only a look; the others are counted, because two SIGTERM mean more than one.
-        wakes: list[Wake] = [Signalled(number) for number in data if number not in (0, signal.SIGCHLD)]
-        if signal.SIGCHLD in data:
-            wakes.append(Look("SIGCHLD"))
-        return wakes
+        return data
 
     def _take_posted(self) -> list[Wake]:
         taken = []

@@ -1,4 +1,4 @@
-"""Shows what the coordinator knows: the snapshot, metrics.json, events.jsonl, the log."""
+"""Tells what the coordinator does: the snapshot, events.jsonl, the log, the hooks."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -36,20 +36,20 @@ def make_snapshot(
         started_at=started_at,
         max_workers=policy.max_concurrent_workers,
         live=state.live,
-        waiting=state.waiting,
+        waiting={**state.waiting, **state.forge.held},
         problems=(*(state.document.problems if state.document else ()), *state.plan.problems),
         notices=state.notices,
+        awaiting=state.forge.awaiting,
+        reviews=state.forge.reviews,
+        usage=state.forge.sight.usage,
         activity={name: state.activities[name] for name in sorted(state.live & state.activities.keys())},
         parked=state.parked,
         spending=state.spending,
     )
 
 
-def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:
-    """Log and announce what has happened since `before`, and write metrics.json.
-
-    Raises TransientError where metrics.json cannot be written; everything else is done by then.
-    """
+def record(ports: Ports, before: State, state: State) -> None:
+    """Log, keep and announce what has happened in the turn that led from `before` to `state`."""
     for event in state.events:
         run = RunKey(event.task, event.attempt) if event.attempt else None
         context = {"task": event.task, "run": run}
@@ -59,7 +59,6 @@ def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> Non
         ports.events.append(state.events)
         if news := announcements(before, state):
             ports.announcer.announce(news)
-    ports.metrics.write(snapshot)
 
 
 def _log_notices(before: Mapping[str, str], now: Mapping[str, str], said: Collection[str]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from orch.core.forge import Issue, Job, Ledger, PullStatus, Reply, Telling, Trust, Wanted
 from orch.core.model import Claim, Mark, Outcome, Request, Run, RunKey, Task
 
 # --- changes to tasks.md (applied by core.tasks_md.apply) -------------------------------------------
@@ -48,7 +49,34 @@ class Archive:
     task: str
 
 
-Change = SetMark | SetId | AddTask | Archive
+@dataclass(frozen=True, slots=True)
+class Reword:
+    """Give a pending task another title, priority and dependencies, if its line still says `was`.
+
+    What else the line says (agent, model, budget) stays, and so does everything under it.
+    """
+
+    task: str
+    was: str
+    """The whole line as it stood, without its ending."""
+    title: str
+    priority: int
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Take the line of a pending task away with orch's own bullets, if it still says `was`.
+
+    A task with anything else under it stays.
+    """
+
+    task: str
+    was: str
+    """The whole line as it stood, without its ending."""
+
+
+Change = SetMark | SetId | AddTask | Archive | Reword | Drop
 
 
 # --- actions -----------------------------------------------------------------------------------------
@@ -84,6 +112,10 @@ class Start:
 
     run: Run
     task: Task
+    issue: Issue | None = None
+    """The issue that the task stands for, where its text may be shown to the agent."""
+    trust: Trust = Trust()
+    """Whose comments on the issue may be shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,8 @@ class Publish:
     branch: str
     title: str
     body: str
+    replies: tuple[Reply, ...] = ()
+    """Given once the branch is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +197,58 @@ class SavePause:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Ask the forge which pull requests are not open any more. Gives a tuple of PullRequest."""
+    """Look at the forge. Gives a Sight."""
+
+    wanted: Wanted = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class SaveLedger:
+    """Remember this in .orch/forge.json."""
+
+    ledger: Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Bring the comment of orch on a task's issue up to date."""
+
+    issue: int
+    telling: Telling
+    hash: str
+    """Of the telling, for the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseIssue:
+    """Close the issue of a merged task, which the forge itself did not."""
+
+    issue: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """Have failed jobs run again."""
+
+    task: str
+    pull: PullStatus
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AutoMerge:
+    """Have a pull request merged as soon as the forge allows it."""
+
+    task: str
+    pull: PullStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Delete the branch of a merged pull request, here and at the forge. Gives what stayed, or ''."""
+
+    task: str
+    pull: PullStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +281,12 @@ Action = (
     | Dismiss
     | SavePause
     | Poll
+    | SaveLedger
+    | Tell
+    | CloseIssue
+    | Rerun
+    | AutoMerge
+    | Retire
     | Prune
     | Tend
 )

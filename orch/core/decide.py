@@ -2,14 +2,29 @@
 
 from typing import cast
 
-from orch.core.actions import Dismiss, Poll, Prune, Remove, Result, SavePause, Tend, WriteTasks
+from orch.core.actions import (
+    AutoMerge,
+    CloseIssue,
+    Dismiss,
+    Poll,
+    Prune,
+    Remove,
+    Rerun,
+    Result,
+    Retire,
+    SaveLedger,
+    SavePause,
+    Tell,
+    Tend,
+    WriteTasks,
+)
 from orch.core.draft import Draft
+from orch.core.forge import Sight
 from orch.core.model import (
     BEFORE_LAUNCH,
     Drain,
     Phase,
     Policy,
-    PullRequest,
     Request,
     RetryRequest,
     Run,
@@ -22,12 +37,17 @@ from orch.core.rules import (
     clock,
     control,
     edits,
+    follow,
     halting,
     health,
+    intake,
+    ledger,
     limits,
     parking,
     progress,
     shortage,
+    tell,
+    watch,
 )
 from orch.core.state import Decision, Seen, State
 from orch.core.tasks_md import Document
@@ -68,13 +88,18 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     halting.halt_spent(draft)
     halting.halt_parked(draft)
     edits.reconcile(draft)
+    follow.follow_up(draft)
+    intake.bring_in(draft)
     for name in sorted(draft.live):
         progress.keep_deadlines(draft, draft.runs[name])
     parking.unpark(draft)
     health.assess_health(draft)
     admit.start_tasks(draft)
     health.remove_trees(draft)
-    _poll_forge(draft)
+    tell.tell_issues(draft)
+    follow.retire_branches(draft)
+    watch.poll_forge(draft)
+    ledger.save_ledger(draft)
     _tidy_up(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     if seen.unseen or seen.document is None:
@@ -92,7 +117,11 @@ def is_idle(state: State) -> bool:
         return False
     if any(not _is_hopeless(state, document, request) for request in state.requests):
         return False
-    return len(state.unstartable) == len(state.plan.ready)
+    if not state.forge.idle:
+        return False
+    return len(state.unstartable.keys() | (state.forge.held.keys() & set(state.plan.ready))) == len(
+        state.plan.ready
+    )
 
 
 def _is_hopeless(state: State, document: Document, request: Request) -> bool:
@@ -141,12 +170,6 @@ def _take_result(draft: Draft, result: Result) -> None:
                     draft.change(trees={**draft.state.trees, task: at})
             elif result.value:
                 draft.note("saved", f"uncommitted work is kept in {result.value}", task=task)
-        case Poll():
-            if failure is not None:
-                draft.count(github_api_errors=1)
-                draft.note("error", failure.message)
-            else:
-                edits.take_pulls(draft, cast("tuple[PullRequest, ...]", result.value))
         case Prune() | Tend():
             if failure is not None:
                 draft.note("error", failure.message)
@@ -159,8 +182,30 @@ def _take_result(draft: Draft, result: Result) -> None:
                 draft.change(pause_saved=reason == draft.state.paused)
         case Dismiss():
             draft.notice("requests", failure.message if failure else None)
+        case Poll() | SaveLedger() | Tell() | CloseIssue() | Rerun() | AutoMerge() | Retire():
+            _take_forge_result(draft, result)
         case _:
             progress.take_result(draft, result)
+
+
+def _take_forge_result(draft: Draft, result: Result) -> None:
+    action, failure = result.action, result.failure
+    match action:
+        case Poll(wanted):
+            if failure is not None:
+                watch.take_failure(draft, failure)
+            else:
+                watch.take_sight(draft, wanted, cast("Sight", result.value))
+        case SaveLedger(known):
+            ledger.take_saved(draft, known, failure, draft.now + WRITE_RETRY_SECONDS)
+        case Tell() | CloseIssue():
+            tell.take_told(draft, action, failure)
+        case Rerun() | AutoMerge():
+            follow.take_done(draft, action, failure)
+        case Retire():
+            follow.take_retired(draft, action, cast("str", result.value or ""), failure)
+        case _:
+            raise AssertionError(action)
 
 
 def _tell_unseen(draft: Draft) -> None:
@@ -181,13 +226,3 @@ def _tidy_up(draft: Draft) -> None:
         draft.change(pruned=today)
         draft.act(Prune(draft.policy.keep_days, draft.now))
         draft.act(Tend())
-
-
-def _poll_forge(draft: Draft) -> None:
-    """Ask for merged pull requests, as long as one is open."""
-    if not draft.state.plan.unmerged or draft.state.draining:
-        return
-    due = draft.state.polled_at + draft.policy.poll_interval
-    if draft.now >= due:
-        draft.change(polled_at=draft.now)
-        draft.act(Poll())

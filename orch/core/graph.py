@@ -7,6 +7,9 @@ from operator import attrgetter
 from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md import Document
 
+NEVER_MERGED = (Status.ACTIVE, Status.SKIPPED)
+"""A worker may still be at it, or a person wants to hear no more of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -20,6 +23,8 @@ class Plan:
     """Tasks with an active mark."""
     unmerged: tuple[str, ...] = ()
     """Completed tasks with a pull request that is not yet known to be merged."""
+    halted: tuple[str, ...] = ()
+    """The same, but not completed (any more): another attempt failed, is blocked, or waits."""
     problems: tuple[Problem, ...] = ()
     """Dependencies that can never be met as the file stands."""
 
@@ -32,6 +37,7 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
     ready: list[Task] = []
     active: list[str] = []
     unmerged: list[str] = []
+    halted: list[str] = []
     waiting: dict[str, str] = {}
     parents: dict[str, tuple[str, ...]] = {}
     wrong: list[tuple[Task, str]] = []
@@ -58,8 +64,8 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
                 ready.append(task)
         elif status is Status.ACTIVE:
             active.append(task.id)
-        elif status is Status.COMPLETED and "PR" in task.bullets and "Merged" not in task.bullets:
-            unmerged.append(task.id)
+        if "PR" in task.bullets and "Merged" not in task.bullets and status not in NEVER_MERGED:
+            (unmerged if status is Status.COMPLETED else halted).append(task.id)
     for cycle in _cycles(parents):
         text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
         waiting.update(dict.fromkeys(cycle, text))
@@ -71,6 +77,7 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
         waiting=waiting,
         active=tuple(active),
         unmerged=tuple(unmerged),
+        halted=tuple(halted),
         problems=tuple(Problem(line, text) for line, (_, text) in zip(lines, wrong, strict=True)),
     )
 

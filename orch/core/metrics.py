@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orch.core.model import Evolving
+from orch.core.evolving import Evolving
 
 HISTORY = 100
 """Events kept in metrics.json."""
@@ -47,7 +47,9 @@ class Metrics(Evolving):
     prs_created: int = 0
     worktree_errors: int = 0
     github_api_errors: int = 0
-    """Errors of the forge, whichever it is; the name is older than the local forge."""
+    """Errors of the forge since it last answered; the name is older than the local forge."""
+    forge_errors: int = 0
+    """Errors of the forge, all of them."""
     attempts: int = 0
     history: tuple[Event, ...] = ()
     recent: tuple[bool, ...] = ()

@@ -2,23 +2,14 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from orch.core import names
 from orch.core.costs import Budget
-
-
-class Evolving:
-    """A frozen value that gives changed copies of itself."""
-
-    __slots__ = ()
-
-    def evolve(self, **changes: Any) -> Self:
-        """A copy with `changes` applied. Raises TypeError for an unknown field."""
-        return replace(self, **changes)  # type: ignore[type-var]
-
+from orch.core.evolving import Evolving
+from orch.core.forge import Follow, Trust
 
 # --- the queue ---------------------------------------------------------------------------------
 
@@ -177,6 +168,8 @@ class Claim(Evolving):
     """Number of the pull request that there was before this attempt: it is no evidence of its work."""
     head: str = ""
     """Where the branch stood when the task was last completed: the same head is no new work."""
+    follow: Follow | None = None
+    """What was done so far about the task's pull request."""
     resume: str = ""
     """The session id of the conversation to go on with, empty for a new one."""
     model: str = ""
@@ -429,6 +422,7 @@ class Outcome(Evolving):
     started_at: float = 0.0
     claimed_at: float = 0.0
     queued_at: float = 0.0
+    follow: Follow | None = None
     session_id: str = ""
     """The conversation that the next attempt of the same agent can go on with."""
     model: str = ""
@@ -547,6 +541,16 @@ class RetryRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ApproveRequest:
+    """`orch approve N`: run an issue of somebody who is not trusted, as it was shown."""
+
+    task: str
+    """The id that the issue has in tasks.md."""
+    digest: str
+    """The hash of the title and text that were shown: see `rules.trust`."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendRequest:
     """`orch send TASK "text" [--restart]`: something that the next attempt is told."""
 
@@ -558,7 +562,7 @@ class SendRequest:
     """Start that attempt now: a running one is interrupted for it."""
 
 
-Request = StopRequest | PauseRequest | RetryRequest | SendRequest
+Request = StopRequest | PauseRequest | RetryRequest | ApproveRequest | SendRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,6 +593,31 @@ class Drain(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ForgePolicy(Evolving):
+    """What is done about issues and pull requests. The defaults are those of a forge without issues."""
+
+    intake: bool = False
+    """Whether there are issues to bring into tasks.md."""
+    follow: bool = False
+    """Whether checks, reviews and conflicts of a pull request are acted on."""
+    issue_label: str = "orch"
+    poll_interval: float = 30.0
+    """Seconds."""
+    priorities: tuple[tuple[str, int], ...] = ()
+    """Patterns of labels (regular expressions, whole, case does not count) and the priority each means."""
+    trust: Trust = Trust()
+    max_rounds: int = 3
+    auto_merge: str = "never"
+    """never, when_green or when_approved."""
+    retire: bool = False
+    """Whether the branch of a merged pull request is deleted."""
+    comment: bool = True
+    """Whether the issue shows how its task stands."""
+    status_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that an issue bears while its task has that status (active, blocked, failed, completed)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy(Evolving):
     """The settings that decisions depend on. Times in seconds."""
 
@@ -616,6 +645,7 @@ class Policy(Evolving):
     """Run directories older than this are removed, the last one of each task never."""
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
+    forge: ForgePolicy = ForgePolicy()
     budget: Budget = Budget()
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     """By agent: which agent, or `model:NAME` of its own, takes over while it is parked."""

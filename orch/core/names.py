@@ -11,6 +11,10 @@ TASK_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{0,31}-[0-9]{1,18}")
 _HEAD = "t-"
 """What the ids that orch gives begin with."""
 
+_ISSUE_HEAD = "gh-"
+"""What the ids of issues begin with."""
+_ISSUE_ID = re.compile(rf"{_ISSUE_HEAD}([1-9][0-9]{{0,17}})")
+
 SLUG_LENGTH = 40
 """Characters of a title kept in a branch name: enough to recognise, short enough for a terminal."""
 
@@ -64,6 +68,17 @@ def next_id(known: Iterable[str], *, least: int = 0) -> str:
 def number_of(name: str) -> int:
     """The N of a `t-N`, 0 for any other id."""
     return int(name[len(_HEAD) :]) if name.startswith(_HEAD) else 0
+
+
+def issue_id(number: int) -> str:
+    """The task id of an issue."""
+    return f"{_ISSUE_HEAD}{number}"
+
+
+def issue_number(name: str) -> int:
+    """The number of the issue that a task id means, 0 where it means none."""
+    match = _ISSUE_ID.fullmatch(name)
+    return int(match[1]) if match else 0
 
 
 def _digest(task: str, attempt: int) -> str:

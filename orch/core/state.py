@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from orch.core.actions import Action, Result
 from orch.core.costs import Spending
+from orch.core.evolving import Evolving
+from orch.core.forge import ForgeState, Usage
 from orch.core.graph import Plan
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import (
     Activity,
-    Evolving,
     Exit,
     Parking,
     Problem,
@@ -168,7 +169,8 @@ class State(Evolving):
     retry_writes_at: float = 0.0
     """tasks.md could not be written: not again before this."""
     polled_at: float = 0.0
-    """When the forge was last asked for the pull requests."""
+    """When the forge was last looked at."""
+    forge: ForgeState = ForgeState()
     requests: tuple[Request, ...] = ()
     """What was asked for and is not yet carried out."""
     resources: Resources = Resources()
@@ -224,3 +226,9 @@ class Snapshot:
     parked: Mapping[str, Parking] = field(default_factory=dict)
     """The agents that wait for their usage limit, by lane."""
     spending: Spending = Spending()
+    awaiting: Mapping[str, str] = field(default_factory=dict)
+    """Issues that wait for somebody trusted, by the id that their task would have."""
+    reviews: Mapping[str, str] = field(default_factory=dict)
+    """How it stands with the pull request of a completed task, by its url: checks, reviews, conflicts."""
+    usage: Usage | None = None
+    """Requests to the forge that were used and are left; None where it does not count."""

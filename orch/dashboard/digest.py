@@ -5,7 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orch.core.costs import Cost
 from orch.core.counts import count_statuses
+from orch.core.forge import Follow
 from orch.core.metrics import Metrics
 from orch.core.model import Activity, Phase, PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
@@ -31,6 +33,8 @@ class TaskRow:
     branch: str
     commit: str
     pr_url: str
+    review: str
+    """How it stands with the open pull request of a completed task."""
     error: str
     waiting: str
     """Why a pending task cannot start."""
@@ -45,6 +49,8 @@ class WorkerRow:
     worker: str
     agent: str
     phase: str
+    follow_up: str
+    """What about its pull request the worker is to settle, and for the how manieth time; or ''."""
     attempt: int
     pid: int
     """Of the launcher; 0 while there is none."""
@@ -66,6 +72,8 @@ class PullRow:
     title: str
     number: int
     state: str
+    review: str
+    """How it stands with an open one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,7 @@ def _task_row(snapshot: Snapshot, task: Task) -> TaskRow:
         branch=run.claim.branch if run else task.fields.get("Branch", ""),
         commit=task.mark.commit or (outcome.commit if outcome else ""),
         pr_url=pull.url if pull else task.fields.get("PR", ""),
+        review=snapshot.reviews.get(task.fields.get("PR", ""), "") if _is_open(task) else "",
         error=error,
         waiting=waiting if status is Status.PENDING else "",
     )
@@ -156,6 +165,7 @@ def _worker_row(snapshot: Snapshot, run: Run, now: float) -> WorkerRow:
         title=_title(snapshot, run),
         worker=run.key.worker,
         agent=run.claim.agent,
+        follow_up=describe_follow(run.claim.follow),
         phase="stopping" if run.stopping else "stalled" if stall else str(run.phase),
         attempt=run.key.attempt,
         pid=process.pid if process else 0,
@@ -193,9 +203,27 @@ def list_failed(digest: Digest, most: int) -> list[TaskRow]:
 def list_pulls(digest: Digest, most: int) -> list[PullRow]:
     """At most `most` pull requests of completed tasks: the open ones first, each the newest first."""
     return [
-        PullRow(task.id, task.title, _pull_number(task), "merged" if "Merged" in task.fields else "open")
+        PullRow(
+            task.id,
+            task.title,
+            _pull_number(task),
+            "open" if _is_open(task) else "merged",
+            digest.snapshot.reviews.get(task.fields["PR"], "") if _is_open(task) else "",
+        )
         for task in digest.pulls[:most]
     ]
+
+
+def describe_follow(follow: Follow | None) -> str:
+    """What an attempt is to settle about a pull request, with the number of the round; or ''."""
+    if follow is None or not follow.pull:
+        return ""
+    rounds = ", ".join(f"{kind} (round {count})" for kind, count in follow.rounds.items())
+    return f"#{follow.pull}: {rounds}"
+
+
+def _is_open(task: Task) -> bool:
+    return task.status is Status.COMPLETED and "PR" in task.bullets and "Merged" not in task.bullets
 
 
 def _pull_number(task: Task) -> int:
@@ -220,6 +248,12 @@ def count_tasks(snapshot: Snapshot) -> Mapping[Status, int]:
     """How many tasks there are of each counted status."""
     found = count_statuses(snapshot.document)
     return {status: found[status] for status in COUNTED}
+
+
+def spent_today(snapshot: Snapshot) -> Cost:
+    """What the runs that ended today have cost, and the live ones so far."""
+    live = (Cost(activity.cost_usd, activity.tokens) for activity in snapshot.activity.values())
+    return sum(live, snapshot.spending.today)
 
 
 def rate_success(metrics: Metrics) -> float | None:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from orch.core.metrics import Health, Metrics, percentile
+from orch.core.metrics import Health, percentile
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.digest import Digest
 from orch.dashboard.lines import Cell, Column, lay_out, spread
-from orch.dashboard.plain import printable, span
+from orch.dashboard.plain import price, printable, span
 
 HEALTH_STYLE = {
     Health.OK: "green",
@@ -48,7 +48,10 @@ def _coordinator(snapshot: Snapshot, now: float) -> Text:
     if not snapshot.pid:
         return Text.assemble(health, ("   no coordinator runs", "yellow"))
     up = span(now - snapshot.started_at)
-    return Text.assemble(health, (f"   pid {snapshot.pid}   up {up}", "dim"))
+    words = f"   pid {snapshot.pid}   up {up}"
+    if snapshot.usage is not None:
+        words += f"   GitHub: {snapshot.usage.used} requests used, {snapshot.usage.left} left"
+    return Text.assemble(health, (words, "dim"))
 
 
 def _progress(counts: Mapping[Status, int], width: int) -> Text:
@@ -71,9 +74,12 @@ def _banner(snapshot: Snapshot) -> str:
     return ""
 
 
-def draw_footer(metrics: Metrics, hint: str, width: int) -> list[Text]:
+def draw_footer(snapshot: Snapshot, hint: str, width: int) -> list[Text]:
     """The lines below the sections."""
+    metrics = snapshot.metrics
     words = []
+    if spent := digest.spent_today(snapshot):
+        words.append(f"today {price(spent)}")
     rate = digest.rate_success(metrics)
     if rate is not None:
         words.append(f"{rate:.0%} of the last {len(metrics.recent)} done")

@@ -2,6 +2,8 @@
 
 import re
 
+from orch.core.costs import Cost
+
 _ESCAPE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
     r"|\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)"  # OSC, DCS and other strings: titles, the clipboard, links
@@ -25,6 +27,21 @@ def printable(text: str) -> str:
 def encodable(text: str) -> str:
     """`text` with every byte that was not UTF-8 (a surrogate) as a replacement character."""
     return _SURROGATE.sub("\ufffd", text)
+
+
+def price(cost: Cost) -> str:
+    """What something costs in at most eleven characters: `$0.53 12k`; '' where it costs nothing."""
+    words = [f"${cost.usd:.2f}"] if cost.usd else []
+    if cost.tokens:
+        words.append(_short(cost.tokens))
+    return " ".join(words)
+
+
+def _short(count: int) -> str:
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if count >= size:
+            return f"{count / size:.1f}{unit}" if count < 10 * size else f"{count // size}{unit}"
+    return str(count)
 
 
 def span(seconds: float) -> str:

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from orch.core.forge import Usage
 from orch.core.metrics import Metrics, percentile
+from orch.core.model import Parking
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.plain import encodable
@@ -26,6 +28,8 @@ def make_report(snapshot: Snapshot, now: float) -> dict[str, Any]:
         "counts": {str(status): count for status, count in digest.count_tasks(snapshot).items()},
         "workers": [_worker(row) for row in digest.list_workers(snapshot, now)],
         "tasks": [_task(row) for row in tasks],
+        "limits": [_limit(snapshot.parked[lane]) for lane in sorted(snapshot.parked)],
+        "today": _today(snapshot),
         "metrics": _metrics(snapshot.metrics),
         "events": [
             {
@@ -39,6 +43,10 @@ def make_report(snapshot: Snapshot, now: float) -> dict[str, Any]:
         ],
         "problems": [{"line": problem.line, "message": problem.message} for problem in snapshot.problems],
         "notices": list(snapshot.notices.values()),
+        "forge": {
+            "awaiting": [{"id": name, "issue": text} for name, text in snapshot.awaiting.items()],
+            "requests": _usage(snapshot.usage),
+        },
     }
     cleaned: dict[str, Any] = _clean(report)
     return cleaned
@@ -46,6 +54,13 @@ def make_report(snapshot: Snapshot, now: float) -> dict[str, Any]:
 
 def _uptime(snapshot: Snapshot, now: float) -> float:
     return round(max(0.0, now - snapshot.started_at), 3)
+
+
+def _usage(usage: Usage | None) -> dict[str, float] | None:
+    """The requests to the forge: charged and left until `resets_at`, and sent since the coordinator began."""
+    if usage is None:
+        return None
+    return {"used": usage.used, "left": usage.left, "resets_at": usage.resets_at, "sent": usage.sent}
 
 
 def _task(row: digest.TaskRow) -> dict[str, Any]:
@@ -59,6 +74,7 @@ def _task(row: digest.TaskRow) -> dict[str, Any]:
         "branch": row.branch or None,
         "commit": row.commit or None,
         "pr_url": row.pr_url or None,
+        "review": row.review or None,
         "error": row.error or None,
         "waiting": row.waiting or None,
     }
@@ -71,12 +87,32 @@ def _worker(row: digest.WorkerRow) -> dict[str, Any]:
         "title": row.title,
         "agent": row.agent,
         "phase": row.phase,
+        "follow_up": row.follow_up or None,
         "attempt": row.attempt,
         "pid": row.pid or None,
         "branch": row.branch,
         "age_seconds": round(row.age, 3),
         "activity": row.activity,
+        "cost_usd": round(row.cost_usd, 6),
+        "tokens": row.tokens,
+        "turns": row.turns,
     }
+
+
+def _limit(parking: Parking) -> dict[str, Any]:
+    """An agent that is parked. `until` is when it is tried again, where nobody knows the end (`known`)."""
+    return {
+        "agent": parking.lane,
+        "limit": parking.limit,
+        "since": parking.since,
+        "until": parking.until,
+        "known": not parking.tries,
+    }
+
+
+def _today(snapshot: Snapshot) -> dict[str, Any]:
+    spent = digest.spent_today(snapshot)
+    return {"day": snapshot.spending.day, "usd": round(spent.usd, 6), "tokens": spent.tokens}
 
 
 def _metrics(metrics: Metrics) -> dict[str, Any]:
@@ -90,6 +126,7 @@ def _metrics(metrics: Metrics) -> dict[str, Any]:
         "prs_created": metrics.prs_created,
         "worktree_errors": metrics.worktree_errors,
         "github_api_errors": metrics.github_api_errors,
+        "forge_errors": metrics.forge_errors,
         "attempts": metrics.attempts,
         "success_rate": None if rate is None else round(rate, 3),
         "durations": _percentiles(metrics.durations),

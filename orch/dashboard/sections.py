@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
+from orch.core.costs import Cost
 from orch.core.model import Status
 from orch.core.state import Snapshot
 from orch.dashboard import digest
 from orch.dashboard.digest import Digest
 from orch.dashboard.header import MARK
 from orch.dashboard.lines import Cell, Column, headline, lay_out
-from orch.dashboard.plain import span
+from orch.dashboard.plain import price, span
 
 DEEP = 40
 """Rows that are made of any list: more than a screen shows."""
@@ -33,7 +34,8 @@ KIND_STYLE = {
     "retry": "yellow",
     "paused": "yellow",
 }
-STATE_STYLE = {"open": "green", "merged": "magenta", "closed": "red"}
+STATE_STYLE = {"open": "green", "merged": "magenta"}
+REVIEW_STYLE = {"checks failed": "red", "conflicts": "red", "checks run": "yellow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class Section:
 def draw_attention(snapshot: Snapshot, width: int) -> Section:
     """What a person should look at."""
     cells = [[Cell("!", "bold yellow"), Cell(notice)] for notice in snapshot.notices.values()]
+    for name, issue in snapshot.awaiting.items():
+        approve = f"waits for approval: {issue}  (orch approve {name})"
+        cells.append([Cell("!", "bold yellow"), Cell(f"{name} {approve}")])
     for problem in snapshot.problems:
         place = f"tasks.md:{problem.line}: " if problem.line else "tasks.md: "
         cells.append([Cell("!", "bold yellow"), Cell(place + problem.message)])
@@ -80,7 +85,7 @@ def draw_workers(known: Digest, now: float, width: int) -> Section:
     if not workers:
         return Section(head, [Text("none", "dim")])
     wide = width >= ACTIVITY
-    columns = [Column(2), ID, Column(0), Column(12), Column(11), Column(7)]
+    columns = [Column(2), ID, Column(0), Column(12), Column(11), Column(7), Column(11)]
     if wide:
         columns.append(Column(0))
     cells = []
@@ -93,6 +98,7 @@ def draw_workers(known: Digest, now: float, width: int) -> Section:
             Cell(row.agent + attempt, "cyan"),
             Cell(row.phase, "yellow" if row.phase in ("stopping", "stalled") else ""),
             Cell(span(row.age), "dim", right=True),
+            Cell(price(Cost(row.cost_usd, row.tokens)), "dim", right=True),
         ]
         if wide:
             line.append(Cell(row.activity, "dim"))
@@ -134,11 +140,12 @@ def draw_pulls(known: Digest, now: float, width: int) -> Section:  # noqa: ARG00
             Cell(f"#{row.number}", "bold"),
             Cell(row.task),
             Cell(row.title),
-            Cell(row.state, STATE_STYLE.get(row.state, "")),
+            Cell(row.review or row.state, REVIEW_STYLE.get(row.review.split(",")[0], STATE_STYLE[row.state])),
         ]
         for row in pulls
     ]
-    columns = [Column(7), ID, Column(0), Column(7)]
+    wide = max((len(row.review) for row in pulls), default=0)
+    columns = [Column(7), ID, Column(0), Column(max(7, min(wide, width // 3)))]
     count = f"{known.open_pulls} of {len(known.pulls)} open"
     hidden = max(0, known.open_pulls - DEEP)
     return _section("Pull requests", count, cells, columns, width, hidden=hidden)

@@ -41,7 +41,7 @@ class View:
         width = options.max_width
         snapshot = self.known.snapshot
         top = header.draw(self.known, self.now, self.name, width)
-        bottom = header.draw_footer(snapshot.metrics, self.hint, width)
+        bottom = header.draw_footer(snapshot, self.hint, width)
         room = None if self.height is None else max(4, self.height - len(top) - len(bottom))
         attention = sections.draw_attention(snapshot, width)
         yield from top

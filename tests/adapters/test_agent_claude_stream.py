@@ -58,7 +58,7 @@ BAD = [
 def judge(name: str, folder: Path) -> Verdict:
     """The verdict on a recorded run."""
     recorded = transcript(name)
-    return Logs(ClaudeProgress).verdict(recorded.write(folder), recorded.exit)
+    return Logs(lambda _: ClaudeProgress()).verdict(recorded.write(folder), recorded.exit)
 
 
 def play(*events: dict[str, Any], prices: Prices | None = None) -> ClaudeProgress:
@@ -234,7 +234,7 @@ class TestVerdict:
     def test_asking_twice_counts_nothing_twice(self, tmp_path: Path) -> None:
         recorded = transcript("success")
         folder = recorded.write(tmp_path, recorded.stdout.rstrip())
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         assert logs.verdict(folder, recorded.exit) == logs.verdict(folder, recorded.exit)
         assert logs.verdict(folder, recorded.exit) == judge("success", tmp_path / "whole")
 
@@ -385,7 +385,7 @@ class TestAnyStream:
         for line in noise:
             lines.insert(data.draw(st.integers(0, len(lines))), line)
         folder = recorded.write(tmp_path_factory.mktemp("run"), b"\n".join(lines))
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         assert isinstance(logs.activity(folder), Activity)
         assert isinstance(logs.verdict(folder, recorded.exit), Verdict)
 
@@ -454,7 +454,7 @@ class TestAnyStream:
 
 class TestLogs:
     def test_only_what_is_new_is_read(self, tmp_path: Path) -> None:
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         path = tmp_path / "stdout.jsonl"
         assert logs.activity(tmp_path) == Activity()
         path.write_text(json.dumps(say("one", "a")) + "\n")
@@ -467,7 +467,7 @@ class TestLogs:
         assert logs.activity(tmp_path).text == "two"
 
     def test_another_file_begins_anew(self, tmp_path: Path) -> None:
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         path = tmp_path / "stdout.jsonl"
         path.write_text("".join(json.dumps(say("x", name)) + "\n" for name in "abcdef"))
         assert logs.activity(tmp_path).turns == 6
@@ -477,7 +477,7 @@ class TestLogs:
     def test_the_runs_that_are_remembered_are_few(self, tmp_path: Path) -> None:
         made = []
 
-        def make() -> ClaudeProgress:
+        def make(_: Path) -> ClaudeProgress:
             made.append(1)
             return ClaudeProgress()
 
@@ -493,7 +493,7 @@ class TestLogs:
         line = json.dumps(say("x" * 2000)).encode() + b"\n"
         path = tmp_path / "stdout.jsonl"
         path.write_bytes(line * 10_000)
-        logs = Logs(ClaudeProgress)
+        logs = Logs(lambda _: ClaudeProgress())
         tracemalloc.start()
         try:
             logs.activity(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.adapters.agents.lines import Lines
+from orch.adapters.agents.lines import Lines, edges
 
 
 @pytest.fixture
@@ -90,3 +90,12 @@ def test_a_pipe_a_link_and_what_cannot_be_read_are_empty(path: Path, tmp_path: P
     path.unlink()
     path.mkdir()
     assert list(Lines(path).read()) == []
+    assert edges(path, 10) == ([], [])
+
+
+def test_the_edges_of_a_file(path: Path, tmp_path: Path) -> None:
+    assert edges(path, 10) == ([], [])
+    append(path, b"one\ntwo\n" + b"x" * 100 + b"\nlast\n")
+    assert edges(path, 6) == ([b"one", b"tw"], [b"", b"last", b""])
+    (tmp_path / "link").symlink_to(path)
+    assert edges(tmp_path / "link", 6) == ([], [])

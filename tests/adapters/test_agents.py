@@ -1,17 +1,23 @@
-"""Agents: one contract for the fake and the command agent, then what commands and their output can be."""
+"""Agents: one contract for the fake and the real ones, then what commands and their output can be."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from orch.adapters import tails
 from orch.adapters.agents import output
+from orch.adapters.agents.claude import ClaudeAgent
+from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.exits import describe
+from orch.adapters.agents.gemini import GeminiAgent
+from orch.config import AgentKind, AgentSettings
 from orch.core.model import Activity, Claim, EndReason, Exit, Run, RunKey, Verdict
 from orch.ports import Agent
 from tests.fakes.agent import FakeAgent
@@ -41,9 +47,39 @@ def make_program(path: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Pa
     return path
 
 
-@pytest.fixture(params=["fake", "real"])
-def agent(request: pytest.FixtureRequest, tmp_path: Path) -> Agent:
-    return FakeAgent("mine") if request.param == "fake" else agent_of(tmp_path, "sh")
+ENVIRONMENT = {"PATH": PATH, "ANTHROPIC_API_KEY": "k", "IS_SANDBOX": "1"}
+AGENTS: Mapping[str, Callable[[Path], Agent]] = {
+    "fake": lambda _: FakeAgent("mine"),
+    "command": lambda root: agent_of(root, "sh"),
+    "claude": lambda root: ClaudeAgent("mine", of_kind("claude"), ENVIRONMENT, root=root),
+    "codex": lambda root: CodexAgent("mine", of_kind("codex"), ENVIRONMENT, root=root),
+    "gemini": lambda root: GeminiAgent("mine", of_kind("gemini"), ENVIRONMENT, root=root),
+}
+RESULTS = {
+    "claude": {"type": "result", "is_error": False},
+    "codex": {"type": "turn.completed"},
+    "gemini": {"type": "result", "status": "success"},
+}
+"""The last word of a run in which all went well."""
+
+
+def of_kind(kind: str) -> AgentSettings:
+    return AgentSettings(kind=AgentKind(kind), command=("sh",))
+
+
+@pytest.fixture(params=[*AGENTS])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def agent(kind: str, tmp_path: Path) -> Agent:
+    return AGENTS[kind](tmp_path)
+
+
+def say_result(directory: Path, kind: str) -> None:
+    if kind in RESULTS:
+        (directory / "stdout.jsonl").write_text(json.dumps(RESULTS[kind]) + "\n")
 
 
 class TestContract:
@@ -61,12 +97,16 @@ class TestContract:
             "ORCH_PROMPT_FILE": str(directory / "prompt.md"),
         }
 
-    def test_exit_0_is_a_good_verdict(self, agent: Agent, directory: Path) -> None:
+    def test_exit_0_and_a_good_result_are_a_good_verdict(
+        self, agent: Agent, kind: str, directory: Path
+    ) -> None:
+        say_result(directory, kind)
         assert agent.verdict(directory, OK) == Verdict(ok=True)
 
     def test_one_that_had_to_be_ended_after_its_last_word_is_judged_by_its_words(
-        self, agent: Agent, directory: Path
+        self, agent: Agent, kind: str, directory: Path
     ) -> None:
+        say_result(directory, kind)
         assert agent.verdict(directory, Exit(EndReason.LINGERED, signal=15)).ok
 
     @pytest.mark.parametrize("reason", [reason for reason in EndReason if not Exit(reason, code=0).ok])
@@ -80,6 +120,12 @@ class TestContract:
     def test_a_failing_exit_code_is_charged(self, agent: Agent, directory: Path) -> None:
         assert not agent.verdict(directory, FAILED).ok
         assert agent.verdict(directory, FAILED).charged
+
+    def test_a_conversation_that_is_no_uuid_is_no_argument(
+        self, agent: Agent, kind: str, directory: Path, tmp_path: Path
+    ) -> None:
+        run = RUN.evolve(claim=RUN.claim.evolve(resume="--dangerous"))
+        assert kind == "fake" or "--dangerous" not in " ".join(agent.command(run, directory, tmp_path).argv)
 
     def test_a_worker_that_says_nothing_does_nothing_visible(self, agent: Agent, directory: Path) -> None:
         assert agent.activity(directory) == Activity()

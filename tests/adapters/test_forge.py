@@ -1,6 +1,7 @@
 """The forge: one contract for the fake and the real ones, each with a bench of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from orch.adapters.forge.local import LocalForge
 from orch.errors import PermanentError, TransientError
 from orch.ports import Forge, PullDraft
+from tests.adapters.hub import desk
 from tests.adapters.repositories import Samples
 from tests.fakes.forge import FakeForge
+from tests.github.fake import fake_github
 
 BRANCH = "orch/t-1-fix"
 OTHER = "orch/t-2-docs"
@@ -30,7 +33,7 @@ class Bench:
     """Lets a branch conflict with the base."""
 
 
-def fake(folder: Path, samples: Samples) -> Bench:
+def fake(folder: Path, samples: Samples, stack: ExitStack) -> Bench:
     heads: dict[str, str] = {}
 
     def commit(branch: str, name: str, text: str) -> str:
@@ -41,7 +44,7 @@ def fake(folder: Path, samples: Samples) -> Bench:
     return Bench(forge, commit, forge.merge_by_hand, forge.conflicts.add)
 
 
-def local(folder: Path, samples: Samples, *, origin: bool = True) -> Bench:
+def local(folder: Path, samples: Samples, stack: ExitStack, *, origin: bool = True) -> Bench:
     sample = samples.make(folder, origin=origin)
     hands = folder / "hands"
 
@@ -66,14 +69,28 @@ def local(folder: Path, samples: Samples, *, origin: bool = True) -> Bench:
     return Bench(forge, commit, merge_by_hand, conflict)
 
 
-def alone(folder: Path, samples: Samples) -> Bench:
-    return local(folder, samples, origin=False)
+def alone(folder: Path, samples: Samples, stack: ExitStack) -> Bench:
+    return local(folder, samples, stack, origin=False)
 
 
-@pytest.fixture(params=[fake, local, alone], ids=["fake", "local", "local without origin"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path, samples: Samples) -> Bench:
-    made: Bench = request.param(tmp_path, samples)
-    return made
+def github(folder: Path, samples: Samples, stack: ExitStack) -> Bench:
+    hub = stack.enter_context(fake_github(folder / "hub", now=lambda: 5.0))
+    here = stack.enter_context(desk(hub, folder))
+
+    def conflict(branch: str) -> None:
+        here.commit(branch, "README.md", "theirs")
+        hub.push("main", {"README.md": "ours"})
+
+    return Bench(here.forge(), here.commit, hub.merge, conflict)
+
+
+KINDS = {"fake": fake, "local": local, "local without origin": alone, "GitHub": github}
+
+
+@pytest.fixture(params=list(KINDS.values()), ids=list(KINDS))
+def bench(request: pytest.FixtureRequest, tmp_path: Path, samples: Samples) -> Iterator[Bench]:
+    with ExitStack() as stack:
+        yield request.param(tmp_path, samples, stack)
 
 
 def test_nothing_is_found_before_anything_is_published(bench: Bench) -> None:

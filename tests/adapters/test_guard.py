@@ -145,7 +145,7 @@ def test_one_that_is_stopped_before_it_began_does_not_go_on(tmp_path: Path) -> N
 
 def test_a_guard_that_hangs_is_given_up(tmp_path: Path) -> None:
     # The command stops its guard: for it, time stands still.
-    stops = order(tmp_path, "kill -STOP $PPID; exec sleep 600")
+    stops = order(tmp_path, "kill -STOP $(cut -d ' ' -f 4 /proc/$PPID/stat); exec sleep 600")
     with pytest.raises(TransientError, match=f"the test in {tmp_path} lost its guard"):
         Command(replace(stops, timeout=0.3, patience=0.2)).run()
     for stat in processes.marked(str(tmp_path), name=MARK):

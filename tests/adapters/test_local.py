@@ -281,12 +281,45 @@ def test_one_that_ended_in_between_is_read_from_its_file(here: Place) -> None:
     assert here.ended().exit.code == 9
 
 
+def keeper_of(process: Process) -> int:
+    agent = processes.look(process.agent_pid)
+    assert agent is not None
+    return agent.parent
+
+
+@pytest.mark.parametrize("what", sorted(LEFTOVERS))
+def test_a_lost_launcher_takes_everything_with_it(here: Place, what: str) -> None:
+    here.script(LEFTOVERS[what] + "\nsleep 600")
+    pid = pid_in(here.root / "pid")
+    process = here.alive()
+    processes.send(process.pid, process.start_ticks, signal.SIGKILL)
+    # Nobody sweeps: there may be no coordinator.
+    until(lambda: not start_of(pid) or not processes.is_alive(pid, start_of(pid)))
+    until(lambda: not here.left())
+    assert here.executor.probe(RUN) == Gone(process)
+
+
+@pytest.mark.parametrize("what", sorted(LEFTOVERS))
+def test_a_lost_keeper_ends_the_run(tmp_path: Path, what: str) -> None:
+    with place(tmp_path, WorkerLimits(grace_seconds=0.3)) as here:
+        here.script(LEFTOVERS[what] + "\nsleep 600")
+        pid = pid_in(here.root / "pid")
+        process = here.alive()
+        os.kill(keeper_of(process), signal.SIGKILL)
+        ended = here.ended()
+        assert (ended.exit.reason, ended.exit.signal) == (EndReason.EXITED, signal.SIGKILL)
+        assert (is_gone(pid), is_gone(process.agent_pid), here.left()) == (True, True, [])
+
+
 @pytest.mark.parametrize("what", sorted(set(LEFTOVERS) - {"one without its environment", "a stopped one"}))
-def test_a_lost_launcher_is_swept(here: Place, what: str) -> None:
+def test_what_lost_its_launcher_and_its_keeper_is_swept(here: Place, what: str) -> None:
     here.script(LEFTOVERS[what] + "\nsleep 600")
     pid = pid_in(here.root / "pid")
     here.executor.limits = WorkerLimits(grace_seconds=0.3)
     process = here.alive()
+    keeper = keeper_of(process)
+    processes.send(process.pid, process.start_ticks, signal.SIGSTOP)
+    os.kill(keeper, signal.SIGKILL)
     processes.send(process.pid, process.start_ticks, signal.SIGKILL)
     until(lambda: here.executor.probe(RUN) == Gone(process))
     assert here.left()
@@ -563,11 +596,12 @@ def verifying(here: Place, command: str) -> Iterator[int]:
 
 
 def guard_of(here: Place) -> processes.Stat:
-    """The guard of the verify command that is under way."""
+    """The guard of the verify command that is under way. Its keeper has the same command line."""
     (found,) = [
         stat
         for stat in processes.marked(here.executor.run_id(RUN))
         if guard.__file__.encode() in (processes.read(f"/proc/{stat.pid}/cmdline") or b"")
+        and os.getsid(stat.pid) == stat.pid
     ]
     return found
 
@@ -600,10 +634,13 @@ def test_a_verify_command_whose_guard_is_killed_is_noticed_at_once(here: Place) 
 
 @pytest.fixture
 def left(here: Place) -> int:
-    """The pid of a verify command whose coordinator was killed, and its guard too."""
+    """The pid of a verify command whose coordinator was killed, and its guard and keeper too."""
     with verifying(here, 'echo $$ > "$D/pid"; sleep 600; sleep 600') as pid:
         guarding = guard_of(here)
         guarding.send(signal.SIGSTOP)
+        command = processes.look(pid)
+        assert command is not None
+        os.kill(command.parent, signal.SIGKILL)
     guarding.send(signal.SIGKILL)
     until(lambda: not processes.is_alive(guarding.pid, guarding.start_ticks))
     assert processes.is_alive(pid, start_of(pid))

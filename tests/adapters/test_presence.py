@@ -1,6 +1,7 @@
 """Who coordinates: a real lock, held by real processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orch.adapters.store.presence import Presence
-from orch.errors import ConfigError
+from orch.errors import ConfigError, TransientError
 
 HOLD = """
 import sys
@@ -100,3 +101,48 @@ def test_a_lock_file_with_nonsense_in_it_does_no_harm(tmp_path: Path) -> None:
         (tmp_path / ".orch" / "coordinator.lock").write_text("nonsense\n")
         assert presence(tmp_path).holder() == 0
         child.communicate()
+
+
+def remove_all(folder: Path) -> None:
+    """What `git clean -fdx` does."""
+    shutil.rmtree(folder / ".orch")
+
+
+def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
+    mine = presence(tmp_path)
+    with mine:
+        assert not mine.renew()
+        remove_all(tmp_path)
+        assert mine.renew()
+        assert not mine.renew()
+        assert presence(tmp_path).holder() == os.getpid()
+        assert (tmp_path / ".orch" / "coordinator.pid").read_text() == f"{os.getpid()}\n"
+    assert not (tmp_path / ".orch" / "coordinator.pid").exists()
+
+
+def test_who_was_quicker_keeps_it(tmp_path: Path) -> None:
+    mine = presence(tmp_path)
+    with mine:
+        remove_all(tmp_path)
+        with hold(tmp_path) as child:
+            with pytest.raises(ConfigError, match=f"pid {child.pid}"):
+                mine.renew()
+            mine.__exit__(None, None, None)
+            assert (tmp_path / ".orch" / "coordinator.pid").read_text() == f"{child.pid}\n"
+            assert presence(tmp_path).holder() == child.pid
+            child.communicate()
+        mine.__enter__()
+
+
+def test_a_lock_that_cannot_be_taken_again_now_is_told(tmp_path: Path) -> None:
+    mine = presence(tmp_path)
+    with mine:
+        remove_all(tmp_path)
+        (tmp_path / ".orch").touch()
+        assert not mine.renew(), "it cannot be looked at"
+        (tmp_path / ".orch").unlink()
+        (tmp_path / ".orch" / "coordinator.lock").mkdir(parents=True)
+        with pytest.raises(TransientError, match=r"cannot lock .*coordinator\.lock"):
+            mine.renew()
+        (tmp_path / ".orch" / "coordinator.lock").rmdir()
+        assert mine.renew()

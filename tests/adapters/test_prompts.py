@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orch.adapters.prompts import TemplatePrompts, fence, packaged_template
+from orch.core.brief import NOTHING
 from orch.core.model import Claim, Run, RunKey, Task
 from orch.errors import ConfigError
 from orch.ports import Prompts
@@ -65,7 +66,7 @@ class TestDefault:
     def test_it_documents_every_variable_that_it_knows(self) -> None:
         prompts = TemplatePrompts()
         head = packaged_template().partition("#}")[0]
-        for name in prompts._variables(TASK, FIRST):
+        for name in prompts._variables(TASK, FIRST, NOTHING):
             assert f"    {name} " in head
 
     def test_it_passes_its_own_check(self) -> None:
@@ -95,6 +96,8 @@ class TestGoingOn:
         prompt = TemplatePrompts().render(TASK, GOES_ON.evolve(claim=claim))
         assert "says" not in prompt
         assert "last attempt ended" not in prompt
+        assert "issue" not in prompt
+        assert "published" not in prompt
         assert "exit code" not in prompt
 
     def test_a_project_may_have_its_own(self, template: Path, tmp_path: Path) -> None:

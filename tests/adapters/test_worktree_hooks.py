@@ -305,8 +305,9 @@ def test_a_hook_whose_guard_is_killed_too_is_ended_before_the_next(
     place: Place, tmp_path: Path, what: str
 ) -> None:
     with killed_in(place, "setup", tmp_path / "told", LEFT[what]) as left:
-        (guarding,) = [parent for parent in left.parents() if guard.__file__ in parent.cmdline()]
+        keeping, guarding = (parent for parent in left.parents() if guard.__file__ in parent.cmdline())
         guarding.suspend()
+        keeping.kill()
     guarding.kill()
     guarding.wait(60)
     assert not is_over(left)
@@ -322,7 +323,7 @@ def test_a_hook_whose_guard_is_killed_is_transient_and_done_again(place: Place, 
 
     def kill() -> None:
         wait_for(lambda: told.exists() and told.read_text().endswith("\n"))
-        (guarding,) = [
+        _, guarding = [
             parent
             for parent in psutil.Process(int(told.read_text())).parents()
             if guard.__file__ in parent.cmdline()

@@ -1,5 +1,6 @@
 """Nothing that holds work is destroyed; nothing that is not work is saved."""
 
+import json
 import os
 import shutil
 import socket
@@ -127,6 +128,22 @@ def test_a_thousand_files_are_saved(place: Place) -> None:
     found = place.worktrees.inspect(RUN, BRANCH)
     assert found.uncommitted == 1000
     assert place.sample.git("ls-tree", "-r", "--name-only", found.saved).count("many/") == 1000
+
+
+def test_what_is_saved_survives_a_power_cut(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are removed next. Git tells what it has had the disk write down."""
+    place.worktrees.ensure(RUN, BRANCH)
+    (place.tree / "new.txt").write_text("new")
+    told = tmp_path / "told"
+    (tmp_path / "config").write_text(f"[trace2]\n\teventTarget = {told}\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    assert place.worktrees.remove("t-1")
+    events = [json.loads(line) for line in told.read_text().splitlines()]
+    names = {event["sid"]: event["name"] for event in events if event["event"] == "cmd_name"}
+    flushed = {names[event["sid"]] for event in events if event.get("key") == "fsync/hardware-flush"}
+    assert {"update-index", "write-tree", "commit-tree", "update-ref"} <= flushed
 
 
 @pytest.mark.parametrize("commits", [True, False])

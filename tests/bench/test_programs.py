@@ -22,6 +22,7 @@ SIZES: dict[str, dict[str, Any]] = {
     "worktree": {"files": 20, "repeats": 1},
     "fifty": {"tasks": 2, "workers": 2, "repeats": 1},
     "workers": {"workers": 2, "seconds": 0.1},
+    "claude": {"lines": 40, "repeats": 1, "starts": 1, "workers": 2},
     "idle": {"tasks": 3, "seconds": 0.1, "settle": 0.1},
 }
 

@@ -3,11 +3,14 @@
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from orch.adapters.agents import conversations
 from tests.claude.messages_api import (
     CACHE_READ,
     CACHE_WRITTEN,
@@ -104,14 +107,13 @@ def test_a_usage_limit_parks_and_the_conversation_goes_on(world: World) -> None:
 def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: World) -> None:
     project = world.project
     world.configure()
-    never = threading.Event()
 
     def script(ask: Ask) -> Reply:
         match ask.turn:
             case 0:
                 return bash(commit("before"))
             case 1:
-                return Hang(never, Say("too late"))
+                return bash('echo started > "$SIGNS/t-1"; sleep 300')
             case 2:
                 return bash(commit("after"))
             case _:
@@ -120,11 +122,12 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     world.api.script = script
     project.write_tasks("[] t-1: Survive")
     coordinator = project.start()
-    world.wait_for_asks(2)
+    project.wait_for_sign("t-1")
+    (worker,) = project.status()["workers"]
+    assert worker["activity"] == 'Bash: echo started > "$SIGNS/t-1"; sleep 300'
     coordinator.kill()
     coordinator.wait()
     world.kill_worker("t-1", 1)
-    never.set()
     project.orch("run", "--plain", "--until-idle")
     assert project.statuses() == {"t-1": "completed"}
     assert len(world.api.sessions()) == 1, "one conversation"
@@ -132,7 +135,7 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     assert project.git("log", "--format=%s", "orch/t-1-survive", "-2") == "Add after\nAdd before"
     assert world.file("t-1", 2, "run.json")["session_id"] == world.file("t-1", 1, "run.json")["session_id"]
     lost = world.file("t-1", 1, "outcome.json")
-    assert lost["tokens"] > CALL_TOKENS - OUTPUT_TOKENS, "what a killed run used is counted, too"
+    assert lost["tokens"] > 2 * (CALL_TOKENS - OUTPUT_TOKENS), "what a killed run used is counted, too"
     assert project.leftovers() == []
 
 
@@ -159,6 +162,25 @@ def test_sigterm_from_outside_costs_no_attempt_and_the_conversation_goes_on(worl
     assert world.file("t-1", 1, "exit.json")["reason"] == "stopped"
     assert world.file("t-1", 1, "outcome.json")["spent"] == 0
     assert len(world.api.sessions()) == 1
+
+
+def test_a_conversation_that_a_person_has_open_waits(world: World, tmp_path: Path) -> None:
+    never = threading.Event()
+    world.api.script = lambda _: Hang(never, Say("done"))
+    session = "4af9af99-d13c-5946-a35d-b18dcc39faf5"
+    home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "ANTHROPIC_API_KEY": KEY, "IS_SANDBOX": "1"}
+    argv = [str(world.binary), "-p", "--session-id", session]
+    environment = {**home, "ANTHROPIC_BASE_URL": world.api.url}
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdin=subprocess.PIPE) as person:
+        assert person.stdin
+        person.stdin.write(b"hello")
+        person.stdin.close()
+        world.wait_for_asks(1)
+        notes = tmp_path / ".claude" / "sessions"
+        assert conversations.find_noted(notes, session) == person.pid
+        assert conversations.find_holder(session) == person.pid
+        never.set()
+    assert conversations.find_noted(notes, session) == 0
 
 
 def test_a_budget_stops_it_and_blocks_the_task(world: World) -> None:

@@ -32,6 +32,10 @@ ENVIRONMENT = {
     "COLUMNS": "100",
     "LINES": "30",
 }
+# A claude of the person who runs the tests would become the agent of new projects, and cost money.
+ENVIRONMENT["PATH"] = os.pathsep.join(
+    folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "claude").exists()
+)
 ENVIRONMENT.pop("AGENT_COMMAND", None)
 ENVIRONMENT.pop("NO_COLOR", None)
 

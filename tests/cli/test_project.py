@@ -1,4 +1,7 @@
+import os
 from pathlib import Path
+
+import pytest
 
 from tests.cli.command import git, ok, orch, status
 
@@ -15,6 +18,23 @@ def test_init_makes_a_project_that_works(repository: Path) -> None:
     assert status(repository)["counts"]["completed"] == 1
     for name in (".orch/x", "trees/x", "STOP", "BLOCKED.md"):
         assert git(repository, "check-ignore", name) == name
+
+
+def test_init_takes_claude_where_it_is_installed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claude = repository.parent / "bin" / "claude"
+    claude.parent.mkdir()
+    claude.write_text("#!/bin/sh\necho 2.1.329\n")
+    monkeypatch.setenv("PATH", f"{claude.parent}{os.pathsep}{os.environ['PATH']}")
+    ok(repository, "init")
+    text = (repository / "config.toml").read_text()
+    assert 'default = "example"' in text, "what cannot be executed is not installed"
+    (repository / "config.toml").unlink()
+    claude.chmod(0o755)
+    ok(repository, "init")
+    text = (repository / "config.toml").read_text()
+    assert 'default = "claude"' in text
+    assert "asks nobody" in text
+    assert ok(repository, "config", "check") == "ok\n"
 
 
 def test_init_overwrites_nothing(repository: Path) -> None:

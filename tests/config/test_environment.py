@@ -240,8 +240,12 @@ def test_secrets_of_orchs_own_environment_are_known_too(tmp_path: Path) -> None:
         "GIT_CONFIG_KEY_0": "user.name",
         "KEYBOARD": "qwertz",
         "CI_JOB_PAT": "abcdefghij",
+        "MINE": "so-it-is-called",
     }
     assert load(tmp_path, environ).secrets() == {"0123456789", "correct-horse", "abcdefghij"}
+    (tmp_path / "config.toml").write_text('[forge]\ntoken_env = "MINE"\n[hooks]\nenv_pass = ["MINE"]\n')
+    assert "so-it-is-called" in load(tmp_path, environ).secrets()
+    assert "MINE" not in load(tmp_path, environ).announcer_environment()
 
 
 def test_a_hook_gets_what_is_named_and_never_a_token_of_a_forge(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from orch.config import (
 )
 from orch.config.tables import TABLES
 from orch.core.costs import Allowance, Budget
-from orch.core.model import Drain, Policy
+from orch.core.model import Drain, ForgePolicy, Policy
 from orch.errors import ConfigError
 
 COMMAND_AGENT = '[agent]\ndefault = "mine"\n[agents.mine]\ncommand = ["my-agent", "--yes"]\n'
@@ -136,6 +136,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         keep_failed_seconds=0,
         budget=Budget(task=Allowance(usd=2.5), day=Allowance(tokens=1_000_000)),
         fallbacks={"mine": "model:smaller"},
+        forge=ForgePolicy(poll_interval=0.5),
     )
 
 
@@ -303,8 +304,8 @@ BROKEN = [
         'config.toml:2: [forge] unblock_on: must be one of "completed", "merged", not a list',
     ),
     (
-        '[forge]\nkind = "github"',
-        'config.toml:2: [forge] kind: the github forge is not available yet; use kind = "local"',
+        '[forge]\nkind = "gitlab"',
+        """config.toml:2: [forge] kind: must be one of "local", "github", not 'gitlab'""",
     ),
     (
         '[forge]\nbase_branch = "-f"',

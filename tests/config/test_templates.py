@@ -12,7 +12,16 @@ import pytest
 import tomli
 
 import orch.config.settings
-from orch.config import DEFAULT_CONFIG, DEFAULT_TASKS, AgentKind, AgentSettings, check_text, load
+from orch.config import (
+    CLAUDE_CONFIG,
+    DEFAULT_CONFIG,
+    DEFAULT_TASKS,
+    AgentKind,
+    AgentSettings,
+    BudgetSettings,
+    check_text,
+    load,
+)
 from orch.config.tables import TABLES
 from orch.core import tasks_md
 
@@ -56,6 +65,7 @@ def test_keys_without_a_default_stand_in_their_table_behind_a_hash() -> None:
 def test_every_key_of_the_explained_config_is_explained() -> None:
     lines = EXPLAINED.splitlines()
     explained_together = {"teardown", "link", "min_free_disk_mb", "factor", "max_seconds", "per_day_tokens"}
+    explained_together |= {"pull_labels", "reviewers"}
     for before, line in itertools.pairwise(lines):
         if (key := re.match(r"#?(\w+) = ", line)) and key[1] not in explained_together:
             assert before.startswith("# "), line
@@ -84,16 +94,25 @@ def test_every_setting_has_a_docstring() -> None:
 # --- what `orch init` writes ------------------------------------------------------------------------------
 
 
-def test_the_written_config_is_good_without_a_change(tmp_path: Path) -> None:
-    assert check_text(DEFAULT_CONFIG, tmp_path, environ={}) == ()
-    (tmp_path / "config.toml").write_text(DEFAULT_CONFIG)
+@pytest.mark.parametrize(
+    ("text", "kind"), [(DEFAULT_CONFIG, AgentKind.COMMAND), (CLAUDE_CONFIG, AgentKind.CLAUDE)]
+)
+def test_the_written_config_is_good_without_a_change(tmp_path: Path, text: str, kind: AgentKind) -> None:
+    assert check_text(text, tmp_path, environ={}) == ()
+    (tmp_path / "config.toml").write_text(text)
     config = load(tmp_path, {})
-    assert config.agents[config.agent.default].kind is AgentKind.COMMAND
+    assert config.agents[config.agent.default].kind is kind
+    assert config.budget == BudgetSettings(), "nobody's budget is guessed"
 
 
-def test_the_suggestions_in_the_written_config_are_good_too(tmp_path: Path) -> None:
-    text = re.sub(r"^# (?=[\[]|[a-z_]+ = [\"\[])", "", DEFAULT_CONFIG, flags=re.MULTILINE)
-    assert {"claude", "example"} == set(tomli.loads(text)["agents"])
+@pytest.mark.parametrize(
+    ("written", "agents"), [(DEFAULT_CONFIG, {"claude", "example"}), (CLAUDE_CONFIG, {"claude"})]
+)
+def test_the_suggestions_in_the_written_config_are_good_too(
+    tmp_path: Path, written: str, agents: set[str]
+) -> None:
+    text = re.sub(r"^# (?=[\[]|[a-z_]+ = [\"\[0-9])", "", written, flags=re.MULTILINE)
+    assert set(tomli.loads(text)["agents"]) == agents
     assert check_text(text, tmp_path, environ={}) == ()
 
 

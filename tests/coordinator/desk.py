@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orch.coordinator.background import Background
 from orch.coordinator.loop import recover, tick
-from orch.coordinator.record import make_snapshot, record
+from orch.coordinator.record import record
 from orch.core.model import Phase, Policy, Run
 from orch.core.state import State, Wake
 from tests.fakes.ports import FakeWorld
@@ -39,7 +39,7 @@ class Desk:
         self.state, self.wake_at = tick(
             self.world.ports, before, tuple(wakes), self.policy, self.background, self.queue.put
         )
-        record(self.world.ports, before, self.state, make_snapshot(self.world.ports, self.state, self.policy))
+        record(self.world.ports, before, self.state)
 
     def settle(self) -> None:
         """Take turns until nothing more follows now."""

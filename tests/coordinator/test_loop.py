@@ -170,6 +170,33 @@ def test_metrics_that_cannot_be_written_end_nothing(tmp_path: Path, caplog: pyte
     assert "metrics.json was not written: disk full" in caplog.text
 
 
+def test_the_lock_is_taken_again_when_that_is_possible(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    answers: Iterator[bool | TransientError] = iter([False, TransientError("disk full"), True])
+
+    def renew() -> bool:
+        answer = next(answers, False)
+        if isinstance(answer, TransientError):
+            raise answer
+        return answer
+
+    stage.coordinator = Coordinator(
+        stage.setup,
+        presence=contextlib.nullcontext(),
+        reload=stage.reload,
+        mailbox=stage.mailbox,
+        on_snapshot=stage.show,
+        renew=renew,
+    )
+    stage.answers = [stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
+    said = [record.getMessage() for record in caplog.records if record.name == "orch.coordinator.loop"]
+    assert said[0] == "disk full"
+    assert "were removed while it ran" in said[1]
+
+
 def test_a_turn_without_memory_is_taken_again_and_nothing_is_lost(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from orch.coordinator.record import make_snapshot, record
+from orch.coordinator.record import record
 from orch.core.metrics import Event
-from orch.core.model import Policy
 from orch.core.state import State
-from orch.errors import TransientError
 from tests.fakes.ports import FakeWorld
 
 
@@ -29,7 +27,7 @@ class Recorder:
     def after(self, state: State) -> list[str]:
         """The lines that are logged when this state comes."""
         self._log.clear()
-        record(self._world.ports, self._state, state, make_snapshot(self._world.ports, state, Policy()))
+        record(self._world.ports, self._state, state)
         self._state = state
         return self._log.messages
 
@@ -50,18 +48,8 @@ def test_events_go_into_the_event_log_and_to_the_hooks_once(tmp_path: Path) -> N
     world = FakeWorld(tmp_path)
     event = Event(1.0, "paused", "lunch")
     state = State(paused="lunch", events=(event,))
-    record(world.ports, State(), state, make_snapshot(world.ports, state, Policy()))
+    record(world.ports, State(), state)
     calm = state.evolve(events=())
-    record(world.ports, state, calm, make_snapshot(world.ports, calm, Policy()))
+    record(world.ports, state, calm)
     assert world.events.written == [event]
     assert [(news.occasion, news.message) for news in world.announcer.news] == [("paused", "lunch")]
-
-
-def test_a_metrics_file_that_cannot_be_written_costs_no_event(tmp_path: Path) -> None:
-    world = FakeWorld(tmp_path)
-    world.metrics.fail("write")
-    state = State(events=(Event(1.0, "paused", "lunch"),))
-    with pytest.raises(TransientError):
-        record(world.ports, State(), state, make_snapshot(world.ports, state, Policy()))
-    assert world.events.written
-    assert world.announcer.news

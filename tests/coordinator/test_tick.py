@@ -66,7 +66,7 @@ STEPS = [
     ("executor", "check"),
     ("forge", "find"),
     ("forge", "publish"),
-    ("forge", "pulls"),
+    ("tracker", "look"),
     ("requests", "read"),
     ("runs", "load"),
 ]
@@ -85,8 +85,7 @@ def test_any_port_may_fail_and_the_next_turns_converge(
         assert desk.world.executor.started == [], "nothing is started that tasks.md does not say"
         fake.fail(None)
     else:
-        times = 1 if method == "pulls" else 2  # This test asks for the pull requests itself.
-        fake.fail(method, *(TransientError("away", retry_after=retry_after) for _ in range(times)))
+        fake.fail(method, *(TransientError("away", retry_after=retry_after) for _ in range(2)))
     desk.until(desk.is_running)
     desk.work()
     desk.until(lambda: "[✅" in (desk.world.tasks.text or "") and not desk.state.trees)

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from orch.core.actions import (
     Action,
     AddTask,
-    Archive,
     Ask,
+    AutoMerge,
+    Change,
+    CloseIssue,
     Dismiss,
+    Drop,
     End,
     Ensure,
     Failure,
@@ -18,18 +21,24 @@ from orch.core.actions import (
     Poll,
     Publish,
     Remove,
+    Rerun,
     Result,
+    Retire,
+    Reword,
+    SaveLedger,
     SavePause,
     SetId,
     SetMark,
     Start,
     Sweep,
+    Tell,
     Verify,
     WriteTasks,
 )
 from orch.core.costs import Cost, Spending
 from orch.core.decide import decide
 from orch.core.draft import Draft
+from orch.core.forge import ForgeState, Issue, Ledger, PullStatus, Sight, Wanted
 from orch.core.metrics import Metrics
 from orch.core.model import (
     Activity,
@@ -54,7 +63,7 @@ from orch.core.model import (
 from orch.core.names import number_of
 from orch.core.rules import parking
 from orch.core.state import Absent, Alive, Ended, Gone, Probe, Seen, State
-from orch.core.tasks_md import Document, parse
+from orch.core.tasks_md import Document, parse, task_line
 
 TODAY = "1970-01-12"
 """The date of the world's clock: the run directories have been pruned today."""
@@ -93,6 +102,17 @@ class World:
     evidence: dict[str, Evidence] = field(default_factory=dict)
     check: tuple[bool, str] = (True, "")
     paused: str | None = None
+    issues: dict[int, Issue] = field(default_factory=dict)
+    statuses: dict[str, PullStatus] = field(default_factory=dict)
+    """By url: what people and the CI did to a pull request; the others are just open."""
+    ledger: Ledger = field(default_factory=Ledger)
+    told: list[tuple[int, str]] = field(default_factory=list)
+    closed: list[int] = field(default_factory=list)
+    reruns: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
+    merging: list[tuple[int, str]] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    stays: str = ""
+    """Why a branch is not deleted."""
     resources: Resources = field(default_factory=Resources)
     agent_problems: dict[str, str] = field(default_factory=dict)
     activities: dict[str, Activity] = field(default_factory=dict)
@@ -200,6 +220,7 @@ class World:
             paused=self.paused,
             metrics=Metrics(),
             pruned=TODAY,
+            forge=ForgeState(ledger=self.ledger, saved=self.ledger),
             parked=parking.recover(runs.values(), self.now),
             spending=self.spending(),
         )
@@ -233,6 +254,11 @@ class World:
         worker.exit = exit or Exit(EndReason.EXITED, 0, ended_at=self.now)
         self.evidence[name] = evidence or Evidence(head="abcdef1234567890", commits=("work",))
 
+    def work(self, name: str, head: str) -> None:
+        """The worker of a task commits, ends well, and what follows is carried out."""
+        self.end(name, evidence=Evidence(head=head, commits=("work",)))
+        self.settle()
+
     def run(self, name: str) -> Run:
         """The latest run of a task."""
         run = self.state.runs.get(name) or self.latest(name)
@@ -250,7 +276,7 @@ class World:
             return Result(action, failure=failure)
         return Result(action, self._do(action))
 
-    def _do(self, action: Action) -> object:  # noqa: C901  (one case an action)
+    def _do(self, action: Action) -> object:  # noqa: C901, PLR0915  (one case an action)
         match action:
             case WriteTasks(changes):
                 for change in changes:
@@ -300,11 +326,45 @@ class World:
                 self.requests = [each for each in self.requests if each != request]
             case SavePause(reason):
                 self.paused = reason
-            case Poll():
-                return tuple(self.pulls.values())
+            case Poll(wanted):
+                return self._look_at_forge(wanted)
+            case SaveLedger(ledger):
+                self.ledger = ledger
+            case Tell(issue, telling):
+                self.told.append((issue, telling.text))
+            case CloseIssue(issue):
+                self.closed.append(issue)
+                self.issues[issue] = self.issues[issue].evolve(open=False)
+            case Rerun(_, pull, jobs):
+                self.reruns.append((pull.head, tuple(job.id for job in jobs)))
+            case AutoMerge(_, pull):
+                self.merging.append((pull.number, pull.head))
+            case Retire(task, pull):
+                assert task not in self.trees, "the branch is checked out"
+                if not self.stays:
+                    self.retired.append(pull.branch)
+                return self.stays
         return None
 
-    def _change(self, change: SetMark | SetId | AddTask | Archive) -> None:
+    def _look_at_forge(self, wanted: Wanted) -> Sight:
+        label = self.policy.forge.issue_label
+        issues = {
+            number: issue
+            for number, issue in self.issues.items()
+            if number in wanted.issues or (issue.open and label in issue.labels)
+        }
+        pulls = {
+            pull.url: self.statuses.get(pull.url) or status_of(pull)
+            for pull in self.pulls.values()
+            if pull.url in wanted.pulls
+        }
+        return Sight(issues, pulls)
+
+    def _says(self, name: str, line: str) -> bool:
+        task = self.tasks.get(name)
+        return task is not None and task.text == line and task.status is Status.PENDING
+
+    def _change(self, change: Change) -> None:
         match change:
             case SetMark(name, was, mark, fields) if name in self.tasks and self.tasks[name].mark == was:
                 merged = dict(self.tasks[name].fields)
@@ -317,6 +377,13 @@ class World:
                 (found,) = (task for task in self.unnamed if task.text == text)
                 self.unnamed.remove(found)
                 self.tasks[name] = found.evolve(id=name)
+            case AddTask(task) if task.id not in self.tasks:
+                self.tasks[task.id] = task.evolve(text=_line(task))
+            case Reword(name, was, title, priority, after) if self._says(name, was):
+                task = self.tasks[name].evolve(title=title, priority=priority, after=after)
+                self.tasks[name] = task.evolve(text=_line(task))
+            case Drop(name, was) if self._says(name, was) and not self.tasks[name].notes:
+                del self.tasks[name]
             case _:
                 pass
 
@@ -333,3 +400,20 @@ class World:
         assert len({key.task for key in live}) == len(live), "two live workers of one task"
         assert len(self.state.live) <= max(self.policy.max_concurrent_workers, len(live)), "over the limit"
         assert self.state.live == {name for name, run in self.state.runs.items() if run.live}
+
+
+def status_of(pull: PullRequest) -> PullStatus:
+    """How it stands with a pull request that nobody has looked at."""
+    return PullStatus(
+        pull.number,
+        pull.url,
+        pull.branch,
+        pull.head,
+        pull.base,
+        state=pull.state,
+        merged_commit=pull.merged_commit,
+    )
+
+
+def _line(task: Task) -> str:
+    return task_line(task.evolve(mark=Mark()))

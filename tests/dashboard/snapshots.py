@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from orch.core.costs import Cost, Spending
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import (
     Activity,
@@ -10,6 +11,7 @@ from orch.core.model import (
     Mark,
     Outcome,
     OutcomeKind,
+    Parking,
     Phase,
     Problem,
     Process,
@@ -93,7 +95,9 @@ def busy() -> Snapshot:
         max_workers=3,
         waiting={"gh-481": "waits for gh-480"},
         notices={"agent: codex": "agent codex is not installed"},
-        activity={"gh-471": Activity("editing login.ts")},
+        activity={"gh-471": Activity("editing login.ts", cost_usd=1.25, tokens=123_456, turns=7)},
+        parked={"codex": Parking("codex", NOW - 60, NOW + 3600, limit="5-hour limit")},
+        spending=Spending("2023-11-14", Cost(3.5, 2_000_000)),
     )
 
 

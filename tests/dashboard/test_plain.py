@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.dashboard.plain import encodable, printable, span
+from orch.core.costs import Cost
+from orch.dashboard.plain import encodable, price, printable, span
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,19 @@ def test_surrogates_are_replaced_and_the_rest_stays() -> None:
 )
 def test_a_span_is_short(seconds: float, shown: str) -> None:
     assert span(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [
+        (Cost(), ""),
+        (Cost(0.534), "$0.53"),
+        (Cost(0.0, 999), "999"),
+        (Cost(1.0, 1_234), "$1.00 1.2k"),
+        (Cost(1.0, 12_345), "$1.00 12k"),
+        (Cost(12.5, 3_400_000), "$12.50 3.4M"),
+        (Cost(0.0, 34_000_000), "34M"),
+    ],
+)
+def test_a_price_is_short(cost: Cost, shown: str) -> None:
+    assert price(cost) == shown

@@ -48,7 +48,17 @@ def test_the_report_lists_the_live_workers() -> None:
     assert workers[0]["age_seconds"] == 754
     assert workers[0]["pid"] == 4001
     assert workers[0]["activity"] == "editing login.ts"
+    assert (workers[0]["cost_usd"], workers[0]["tokens"], workers[0]["turns"]) == (1.25, 123_456, 7)
     assert workers[1]["phase"] == "verifying"
+    assert (workers[1]["cost_usd"], workers[1]["tokens"]) == (0.0, 0)
+
+
+def test_the_report_tells_limits_and_what_today_has_cost_so_far() -> None:
+    report = make_report(busy(), NOW)
+    assert report["limits"] == [
+        {"agent": "codex", "limit": "5-hour limit", "since": NOW - 60, "until": NOW + 3600, "known": True}
+    ]
+    assert report["today"] == {"day": "2023-11-14", "usd": 4.75, "tokens": 2_123_456}
 
 
 def test_a_worker_that_is_being_stopped_says_so_and_one_without_a_process_is_young() -> None:

@@ -51,6 +51,13 @@ def test_everything_that_matters_is_drawn(width: int) -> None:
         assert word in text, word
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_what_workers_and_the_day_have_cost_is_drawn(width: int) -> None:
+    text = draw(busy(), width)
+    assert "$1.25 123k" in text
+    assert "today $4.75 2.1M" in text
+
+
 def test_on_a_wide_screen_the_lists_stand_side_by_side() -> None:
     lines = draw(busy(), 200).splitlines()
     assert any("Workers" in line and "Failed and blocked" in line for line in lines)

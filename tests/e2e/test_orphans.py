@@ -55,8 +55,9 @@ class Strays:
         return [pid for pid in self.pids() if lives(pid)] + [pid for pid, _ in self._processes.living()]
 
     def kill(self, program: str) -> None:
-        """SIGKILL a launcher or guard."""
-        (pid,) = [pid for pid, words in self._processes.living() if f"/{program} " in f"{words} "]
+        """SIGKILL a launcher or guard, but not its keeper, which has the same command line."""
+        found = [pid for pid, words in self._processes.living() if f"/{program} " in f"{words} "]
+        (pid,) = [pid for pid in found if os.getsid(pid) == pid]
         os.kill(pid, signal.SIGKILL)
 
 
@@ -134,13 +135,13 @@ def test_a_hook_ends_with_a_killed_coordinator_and_is_done_again(
 
 
 @pytest.mark.parametrize("adopted", [False, True])
-def test_a_killed_launcher_is_noticed_at_once_and_its_tree_is_swept(
+def test_a_killed_launcher_is_noticed_at_once_and_its_tree_is_gone(
     project: Project, strays: Strays, adopted: bool
 ) -> None:
     path = project.root / "config.toml"
     # The poll never comes: what is noticed is noticed without it.
     path.write_text(path.read_text().replace("poll_interval_seconds = 5", "poll_interval_seconds = 3600"))
-    (project.root.parent / "agent.sh").write_text(AGENT.format(strays=strays.script(STRAYS)))
+    (project.root.parent / "agent.sh").write_text(AGENT.format(strays=strays.script(STRAYS + NAKED)))
     project.write_tasks("[] t-1: Work")
     child = project.start()
     project.wait_for_sign("t-1")

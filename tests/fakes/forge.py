@@ -40,6 +40,10 @@ class FakeForge:
         """A person closes a pull request."""
         self._pulls[number] = replace(self._pulls[number], state="closed")
 
+    def known(self) -> Sequence[PullRequest]:
+        """Every pull request, as `pulls`, for whoever plays the forge's other side."""
+        return [pull for _, pull in sorted(self._pulls.items())]
+
     def fail(self, method: str, *errors: OrchError) -> None:
         """Let the next calls of `find`, `publish`, `pulls` or `merge` raise these, in order."""
         self._errors.setdefault(method, []).extend(errors or [TransientError(f"{method} failed")])
@@ -73,7 +77,7 @@ class FakeForge:
 
     def pulls(self) -> Sequence[PullRequest]:
         self._enter("pulls")
-        return [pull for _, pull in sorted(self._pulls.items())]
+        return self.known()
 
     def merge(self, number: int) -> PullRequest:
         self._enter("merge")

@@ -11,14 +11,17 @@ from tests.fakes.costs import FakeCostStore
 from tests.fakes.events import FakeEventLog
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
+from tests.fakes.ledger import FakeLedgerStore
 from tests.fakes.machine import FakeMachine
 from tests.fakes.metrics import FakeMetricsStore
 from tests.fakes.prompts import FakePrompts
 from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
+from tests.fakes.reviews import FakeReviews
 from tests.fakes.runs import FakeRunStore
 from tests.fakes.supervisor import FakeSupervisor
 from tests.fakes.tasks import MemoryTaskStore
+from tests.fakes.tracker import FakeTracker
 from tests.fakes.worktrees import Branch, FakeWorktrees
 
 
@@ -52,6 +55,9 @@ class FakeWorld:
         self.worktrees = FakeWorktrees(root / "trees", root / "runs")
         self.repository = FakeRepository()
         self.forge = FakeForge(head=self._head, now=self.clock.now)
+        self.tracker = FakeTracker(pulls=self.forge.known)
+        self.reviews = FakeReviews()
+        self.ledger = FakeLedgerStore()
         self.prompts = FakePrompts()
         self.events = FakeEventLog()
         self.announcer = FakeAnnouncer(wake=wake)
@@ -69,6 +75,9 @@ class FakeWorld:
             worktrees=self.worktrees,
             repository=self.repository,
             forge=self.forge,
+            tracker=self.tracker,
+            reviews=self.reviews,
+            ledger=self.ledger,
             prompts=self.prompts,
             events=self.events,
             announcer=self.announcer,

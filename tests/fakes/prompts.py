@@ -1,5 +1,6 @@
 """Prompts that are one line."""
 
+from orch.core.brief import NOTHING, Brief
 from orch.core.model import Run, Task
 from orch.errors import ConfigError
 
@@ -14,6 +15,7 @@ class FakePrompts:
         if self.broken:
             raise ConfigError(self.broken)
 
-    def render(self, task: Task, run: Run) -> str:
+    def render(self, task: Task, run: Run, brief: Brief = NOTHING) -> str:
         self.check()
-        return f"{run.key}: {task.title}\n"
+        follow = run.claim.follow.text if run.claim.follow else ""
+        return "\n".join([f"{run.key}: {task.title}", *filter(None, (brief.issue, follow, brief.logs)), ""])

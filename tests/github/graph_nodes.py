@@ -6,12 +6,18 @@ from typing import Any
 from tests.github.errors import ApiError, forbidden
 from tests.github.graph_lists import GraphError, Node, actor, connection
 from tests.github.graph_pulls import PullNodes
-from tests.github.links import Links
+from tests.github.links import Links, stamp, stamp_or_none
 from tests.github.shapes_repository import node
 from tests.github.state import Issue, Pull, Thread, User
 from tests.github.world import World
 
 Input = Mapping[str, Any]
+EVENTS = {
+    "labeled": ("LABELED_EVENT", "LabeledEvent"),
+    "unlabeled": ("UNLABELED_EVENT", "UnlabeledEvent"),
+    "renamed": ("RENAMED_TITLE_EVENT", "RenamedTitleEvent"),
+}
+"""GraphQL's names for an event: as one asks for it, and as it is called in the answer."""
 
 
 class Nodes:
@@ -81,7 +87,35 @@ class Nodes:
             **self._shapes.basics(issue),
             "state": issue.state.upper(),
             "stateReason": told,
+            "lastEditedAt": stamp_or_none(issue.body_edited_at),
+            "timelineItems": lambda **asked: self._timeline(issue, **asked),
         }
+
+    def _timeline(
+        self,
+        issue: Issue,
+        itemTypes: Sequence[str] | None = None,  # noqa: N803
+        **bounds: Any,
+    ) -> Node:
+        """Events and comments, oldest first. Of the kinds of events, those in `EVENTS` alone."""
+        found: list[tuple[int, Node]] = []
+        for event in issue.events:
+            if event.kind in EVENTS and (itemTypes is None or EVENTS[event.kind][0] in itemTypes):
+                shape = {
+                    "__typename": EVENTS[event.kind][1],
+                    "createdAt": stamp(event.created_at),
+                    "actor": self._shapes.person(event.actor),
+                }
+                if event.label:
+                    shape["label"] = self._shapes.label(event.label)
+                found.append((event.id, shape))
+        if itemTypes is None or "ISSUE_COMMENT" in itemTypes:
+            found += [
+                (comment.id, {"__typename": "IssueComment", **self._shapes.comment(comment)})
+                for comment in issue.comments
+            ]
+        nodes = [shape for _, shape in sorted(found, key=lambda pair: pair[0])]
+        return connection("timelineItems", nodes, lambda shape: shape)(**bounds)
 
     def _pulls(
         self,

@@ -56,9 +56,9 @@ class PullNodes:
         return ordered
 
     def comments(self, issue: Issue) -> Callable[..., Node]:
-        return connection("comments", issue.comments, self._comment)
+        return connection("comments", issue.comments, self.comment)
 
-    def _comment(self, comment: Comment) -> Node:
+    def comment(self, comment: Comment) -> Node:
         return {
             **self.written(comment),
             "id": node("IC", comment.id),

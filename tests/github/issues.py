@@ -65,7 +65,8 @@ class Issues:
             self.record(issue, "renamed", by, title=(issue.title, title))
             issue.title = title
         if body is not None:
-            issue.body = body
+            if body != issue.body:
+                issue.body, issue.body_edited_at = body, self._state.now()
             self._mention(issue, body, by)
         self.touch(issue)
 

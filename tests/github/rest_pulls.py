@@ -2,7 +2,7 @@
 
 from tests.github import shapes_pulls as shapes
 from tests.github.calls import Answer, Call, Table, ordered, page
-from tests.github.errors import forbidden, invalid
+from tests.github.errors import forbidden, invalid, not_found
 from tests.github.rest_issues import texts
 from tests.github.shapes_repository import commit, files
 from tests.github.state import Issue, Pull
@@ -130,6 +130,16 @@ def list_reviews(call: Call) -> Answer:
     return page(
         call, pull.reviews, lambda entry: shapes.review(call.links, call.world.state, issue.number, entry)
     )
+
+
+@table.route("GET ~/pulls/{pull_number}/reviews/{review_id}")
+def get_review(call: Call) -> Answer:
+    issue, pull = _pull(call)
+    key = call.number("review_id")
+    for entry in pull.reviews:
+        if entry.id == key:
+            return Answer(200, shapes.review(call.links, call.world.state, issue.number, entry))
+    raise not_found()
 
 
 @table.route("POST ~/pulls/{pull_number}/reviews")

@@ -145,6 +145,8 @@ class Issue:
     comments: list[Comment] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     blocked_by: list[int] = field(default_factory=list)
+    body_edited_at: float | None = None
+    """When somebody last changed the body, which is no event."""
     pull: Pull | None = None
     deleted: bool = False
 

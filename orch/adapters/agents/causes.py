@@ -1,6 +1,7 @@
 """What follows from a cause, and which cause an agent's own words mean where it has no code for it."""
 
 import re
+import time
 
 from orch.core.model import Cause
 
@@ -38,9 +39,16 @@ _WORDS = {
 }
 
 _SPAN = re.compile(r"(\d+)\s*(day|hour|minute|second|d|h|m|s)(?:s|\b)", re.IGNORECASE)
-_AGAIN = re.compile(r"(?:try again|retry|resets?) in\s+((?:\d+\s*[a-z]+[\s,]*)+)", re.IGNORECASE)
+_AGAIN_IN = re.compile(r"(?:try again|retry|resets?) in\s+((?:\d+\s*[a-z]+[\s,]*)+)", re.IGNORECASE)
+_AGAIN_AT = re.compile(
+    r"(?:try again|resets?) at (?:([A-Z][a-z]{2}) (\d{1,2})(?:st|nd|rd|th)?,? (\d{4}) )?"
+    r"(\d{1,2}):(\d\d) ?([AP]M)",
+    re.IGNORECASE,
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-LONGEST_SPAN = 31 * 86_400
+DAY = 86_400
+LONGEST_SPAN = 31 * DAY
 """Seconds: no usage limit lasts longer than its month."""
 
 
@@ -49,9 +57,32 @@ def guess(message: str) -> Cause:
     return next((cause for cause, words in _WORDS.items() if words.search(message[:4_000])), Cause.OTHER)
 
 
-def find_span(message: str) -> float | None:
-    """Seconds until it is worth a try again, as a message says it: `try again in 3 days 2 hours`."""
-    found = _AGAIN.search(message[:4_000])
-    parts = _SPAN.findall(found[1]) if found else []
-    seconds = sum(min(int(number), LONGEST_SPAN) * _SECONDS[unit[0].lower()] for number, unit in parts)
-    return min(seconds, LONGEST_SPAN) if parts else None
+def find_retry(message: str, now: float) -> float | None:
+    """When it is worth a try again, seconds since the epoch, as a message says it; None where it does not.
+
+    `try again in 3 days 2 hours`, `try again at 3:28 PM`, `try again at Jan 28th, 2030 11:36 AM`. A time of
+    day is that of this machine, the next one after `now`.
+    """
+    message = message[:4_000]
+    found = _AGAIN_IN.search(message)
+    if parts := _SPAN.findall(found[1]) if found else []:
+        seconds = sum(min(int(number), LONGEST_SPAN) * _SECONDS[unit[0].lower()] for number, unit in parts)
+        return now + min(seconds, LONGEST_SPAN)
+    clock = _AGAIN_AT.search(message)
+    return _read_clock(clock, now) if clock else None
+
+
+def _read_clock(found: re.Match[str], now: float) -> float | None:
+    month, day, year, hour, minute, half = found.groups()
+    hours = int(hour) % 12 + (12 if half.upper() == "PM" else 0)
+    here = time.localtime(now)
+    date = (here.tm_year, here.tm_mon, here.tm_mday)
+    if month:
+        if month.lower() not in _MONTHS:
+            return None
+        date = (int(year), _MONTHS.index(month.lower()) + 1, int(day))
+    try:
+        at = time.mktime((*date, hours, int(minute), 0, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return None
+    return at + DAY if not month and at <= now else at

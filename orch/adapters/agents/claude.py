@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from orch.adapters.agents import claude_login, versions
+from orch.adapters.agents import claude_login, conversations, versions
 from orch.adapters.agents.claude_stream import ClaudeProgress, Prices
 from orch.adapters.agents.streaming import StreamingAgent, new_session_id
 from orch.adapters.store import atomic
@@ -20,6 +20,7 @@ from orch.ports import Command
 
 OLDEST = (2, 1, 0)
 """The stream of earlier versions is another one."""
+PACKAGE = "@anthropic-ai/claude-code"
 UNATTENDED = "bypassPermissions"
 """The one permission mode in which nobody has to answer: everything is allowed."""
 MAX_RETRIES = 6
@@ -51,14 +52,14 @@ class ClaudeAgent(StreamingAgent[ClaudeProgress]):
     ) -> None:
         """`environment` is the worker's, from the allow-list; `root` is the project."""
         prices = Prices()
-        super().__init__(name, "claude", settings, environment, root, lambda: ClaudeProgress(prices))
+        super().__init__(name, "claude", settings, environment, root, lambda _: ClaudeProgress(prices))
         self._permission_mode = settings.permission_mode or UNATTENDED
 
     def problem(self) -> str:
         """Why claude cannot be started now and what to do about it, or ''."""
         return (
             super().problem()
-            or versions.problem(self._program.find(), OLDEST, "claude update")
+            or versions.problem(self._program.find(), PACKAGE, OLDEST, "claude update")
             or self._refusal()
             or self._login_problem()
         )
@@ -89,6 +90,11 @@ class ClaudeAgent(StreamingAgent[ClaudeProgress]):
             session_id=session,
             last_words=LAST_WORDS,
         )
+
+    def _find_holder(self, session: str) -> int:
+        """See StreamingAgent; claude notes who has which conversation, also one that a person picked."""
+        folder = claude_login.config_folder(self._environment) / "sessions"
+        return super()._find_holder(session) or conversations.find_noted(folder, session)
 
     def _settings_file(self) -> Mapping[str, object]:
         return {

@@ -22,6 +22,11 @@ MANAGED = Path("/etc/claude-code/managed-settings.json")
 FILE_BYTES = 256 * 1024
 
 
+def config_folder(environment: Mapping[str, str]) -> Path:
+    """Where a claude with this environment keeps what is its own."""
+    return Path(environment.get("CLAUDE_CONFIG_DIR") or f"{environment.get('HOME', '')}/.claude")
+
+
 def problem(environment: Mapping[str, str], now: float, *, platform: str = sys.platform) -> str:
     """What is wrong with the login of a worker with this environment, '' where nothing is known to be.
 
@@ -31,8 +36,7 @@ def problem(environment: Mapping[str, str], now: float, *, platform: str = sys.p
         return ""
     if platform == "darwin" or MANAGED.exists():
         return ""  # the key ring has it, or a helper gives it
-    folder = environment.get("CLAUDE_CONFIG_DIR") or f"{environment.get('HOME', '')}/.claude"
-    file = Path(folder) / ".credentials.json"
+    file = config_folder(environment) / ".credentials.json"
     try:
         data = atomic.read(file, FILE_BYTES)
     except OrchError:

@@ -69,8 +69,6 @@ _ENDS = {
 
 _LOST = re.compile(r"no conversation found|is already in use", re.IGNORECASE)
 """What claude says of a session id that it cannot go on with."""
-_TELLING = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt")
-"""The parts of a tool's input that tell most, in this order."""
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -320,8 +318,7 @@ class ClaudeProgress:
             tries = fields.count(self._retry, "attempt"), fields.count(self._retry, "max_retries")
             return f"the API does not answer ({why}), try {tries[0]} of {tries[1]}"
         if self._tool:
-            given = fields.parse(self._given)
-            telling = next((value for name in _TELLING if (value := fields.text(given, name))), "")
+            telling = fields.telling(fields.parse(self._given))
             return one_line(f"{self._tool}: {telling}" if telling else self._tool)
         return one_line(self._text)
 

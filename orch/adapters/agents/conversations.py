@@ -1,8 +1,17 @@
 """Who has a conversation open: two processes that go on with the same one do not notice each other."""
 
+import contextlib
 import os
+from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
+
+from orch.adapters.agents import fields
+from orch.adapters.executors import processes
+from orch.adapters.store import atomic
+from orch.errors import OrchError
+
+NOTE_BYTES = 64 * 1024
 
 
 def find_holder(session_id: str) -> int:
@@ -17,3 +26,25 @@ def find_holder(session_id: str) -> int:
         if process.pid not in mine and any(session_id in word for word in words):
             return int(process.pid)
     return 0
+
+
+def find_noted(folder: Path, session_id: str) -> int:
+    """The pid of a live claude that has the conversation by its own notes, 0 where there is none.
+
+    `folder` has a file for each claude that runs, and of those that were killed. What cannot be read is let
+    pass: it is the second of two looks.
+    """
+    with contextlib.suppress(OSError, OrchError):
+        for file in folder.glob("*.json"):
+            note = fields.parse(atomic.read(file, NOTE_BYTES) or b"")
+            pid, started = fields.count(note, "pid"), fields.text(note, "procStart")
+            if fields.text(note, "sessionId") == session_id and _lives(pid, started):
+                return pid
+    return 0
+
+
+def _lives(pid: int, start_ticks: str) -> bool:
+    """Whether a process is still the one that was noted."""
+    if processes.HAS_PROC and start_ticks.isdecimal():
+        return processes.is_alive(pid, int(start_ticks))
+    return pid > 0 and bool(psutil.pid_exists(pid))

@@ -12,6 +12,9 @@ NOTHING: Fields = {}
 LARGEST = 1e18
 """A larger number is a mistake, or an attempt at one."""
 
+TELLING = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "plan")
+"""The parts of a tool's input that tell most, in this order."""
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -58,3 +61,8 @@ def strings(fields: Fields, name: str) -> list[str]:
     """The strings of a list, none where there is no list."""
     value = fields.get(name)
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def telling(given: Fields) -> str:
+    """The part of a tool's input that tells a person most, '' where none does."""
+    return next((value for name in TELLING if (value := text(given, name))), "")

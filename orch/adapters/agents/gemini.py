@@ -1,4 +1,4 @@
-"""Gemini CLI as an agent: `-o stream-json`, as Google's docs/cli/headless.md describes it (flags of 0.61.0).
+"""Gemini CLI as an agent: `-o stream-json`, as docs/cli/headless.md describes it (tried with 0.61.0).
 
 A line is an `init`, a `message` (often in pieces: `delta`), a `tool_use`, a `tool_result`, an `error`, after
 which it goes on, or the `result` with the tokens. It tells no price and takes no limit of money. What is
@@ -21,7 +21,6 @@ UNATTENDED = "yolo"
 """The approval mode in which nobody has to answer: everything is allowed."""
 LAST_WORDS = frozenset({"result"})
 EXITS = {41: Cause.AUTHENTICATION, 53: Cause.MAX_TURNS}
-_TELLING = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt")
 
 
 class GeminiAgent(StreamingAgent["GeminiProgress"]):
@@ -50,9 +49,9 @@ class GeminiAgent(StreamingAgent["GeminiProgress"]):
 class GeminiProgress(ToldProgress):
     """See `Progress`."""
 
-    def __init__(self) -> None:
-        """Nothing is printed yet."""
-        super().__init__()
+    def __init__(self, directory: Path) -> None:
+        """Nothing is printed yet in the run directory."""
+        super().__init__(directory)
         self._is_speaking = False
 
     def _take(self, kind: str, line: Fields) -> None:
@@ -67,9 +66,7 @@ class GeminiProgress(ToldProgress):
                 self._say((self._summary + said)[-TEXT_LENGTH:] if goes_on else said)
             case "tool_use":
                 self._turns += 1
-                given = fields.below(line, "parameters")
-                told = next((value for name in _TELLING if (value := fields.text(given, name))), "")
-                self._use(fields.text(line, "tool_name"), told)
+                self._use(fields.text(line, "tool_name"), fields.telling(fields.below(line, "parameters")))
             case "error":
                 self._error = fields.text(line, "message")
             case "result":

@@ -15,6 +15,27 @@ LONGEST_LINE = 16 * 1024 * 1024
 """Longer lines are left out: an API takes no request of more than 32 MB."""
 
 
+def edges(path: Path, size: int) -> tuple[list[bytes], list[bytes]]:
+    """The lines in the first and in the last `size` bytes of a plain file; none where it cannot be read.
+
+    What is cut off at the inner ends is in them, too: it is for the reader to see that it is no whole line.
+    """
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return [], []
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            return [], []
+        pieces = os.pread(file, size, 0), os.pread(file, size, max(0, status.st_size - size))
+    except OSError:
+        return [], []
+    finally:
+        os.close(file)
+    return pieces[0].split(b"\n"), pieces[1].split(b"\n")
+
+
 class Lines:
     """One file, and how far it was read."""
 

@@ -11,9 +11,6 @@ from orch.adapters.agents import fields
 from orch.adapters.agents.fields import Fields
 from orch.ports import Passage, Voice
 
-_TELLING = ("command", "file_path", "path", "pattern", "query", "url", "description", "prompt", "plan")
-"""The parts of a tool's input that tell most, in this order."""
-
 
 def read_claude(line: bytes) -> list[Passage]:
     """A line of `claude -p --output-format stream-json`."""
@@ -173,8 +170,7 @@ def _read_item(item: Fields) -> list[Passage]:
 
 def _tell(given: Fields) -> str:
     """What a tool was given: the part that tells most, or all of it."""
-    telling = next((value for name in _TELLING if (value := fields.text(given, name))), "")
-    return telling or (msgspec.json.encode(given).decode() if given else "")
+    return fields.telling(given) or (msgspec.json.encode(given).decode() if given else "")
 
 
 def _read_plain(line: bytes) -> list[Passage]:

@@ -49,7 +49,7 @@ class _Log(Generic[Kind]):
 class Logs(Generic[Kind]):
     """The progress of many runs. Any thread may ask."""
 
-    def __init__(self, make: "type[Kind] | Maker[Kind]") -> None:
+    def __init__(self, make: "Maker[Kind]") -> None:
         """`make` gives the progress of a run that has printed nothing yet."""
         self._make = make
         self._logs: OrderedDict[Path, _Log[Kind]] = OrderedDict()
@@ -59,14 +59,14 @@ class Logs(Generic[Kind]):
         """What a worker is doing. Costs one `stat` where it has printed nothing new."""
         log = self._find(directory)
         with log.lock:
-            self._catch_up(log)
+            self._catch_up(log, directory)
             return log.progress.activity()
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         """How a run ended."""
         log = self._find(directory)
         with log.lock:
-            self._catch_up(log)
+            self._catch_up(log, directory)
             if rest := log.lines.take_rest():
                 # The last line of one that was killed may be whole all the same.
                 log.progress.take(rest)
@@ -76,16 +76,16 @@ class Logs(Generic[Kind]):
         with self._lock:
             log = self._logs.get(directory)
             if log is None:
-                log = self._logs[directory] = _Log(directory / "stdout.jsonl", self._make())
+                log = self._logs[directory] = _Log(directory / "stdout.jsonl", self._make(directory))
             self._logs.move_to_end(directory)
             while len(self._logs) > KEPT:
                 self._logs.popitem(last=False)
             return log
 
-    def _catch_up(self, log: _Log[Kind]) -> None:
+    def _catch_up(self, log: _Log[Kind], directory: Path) -> None:
         for line in log.lines.read():
             if log.lines.replaced:
-                log.progress = self._make()
+                log.progress = self._make(directory)
                 log.lines.replaced = False
             log.progress.take(line)
 
@@ -93,8 +93,8 @@ class Logs(Generic[Kind]):
 class Maker(Protocol[Kind]):  # type: ignore[misc]
     """Makes the progress of a run."""
 
-    def __call__(self) -> Kind:
-        """One that has seen nothing."""
+    def __call__(self, directory: Path, /) -> Kind:
+        """One that has seen nothing, of the run whose files lie in `directory`."""
 
 
 def one_line(text: str, length: int = tails.LINE_LENGTH) -> str:

@@ -76,13 +76,17 @@ class StreamingAgent(Generic[Kind]):
             session = str(uuid.UUID(run.claim.resume))
         except ValueError:
             return ""
-        if holder := conversations.find_holder(session):
+        if holder := self._find_holder(session):
             raise TransientError(
                 f"the conversation {session} of {run.key.task} is in use by process {holder}",
                 retry_after=BUSY_SECONDS,
                 hint=f"end that process, or orch retry {run.key.task} --fresh",
             )
         return session
+
+    def _find_holder(self, session: str) -> int:
+        """The pid of another process that has the conversation, 0 for none."""
+        return conversations.find_holder(session)
 
 
 def new_session_id(run: Run, directory: Path) -> str:

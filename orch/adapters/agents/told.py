@@ -11,8 +11,9 @@ from orch.core.model import Activity, Cause, Exit, Verdict
 class ToldProgress:
     """See `Progress`. An agent of its own says in `_take` what its lines mean."""
 
-    def __init__(self) -> None:
-        """Nothing is printed yet."""
+    def __init__(self, directory: Path) -> None:
+        """Nothing is printed yet in the run directory."""
+        self._directory = directory
         self._session_id = ""
         self._tokens = 0
         self._turns = 0
@@ -59,9 +60,8 @@ class ToldProgress:
         if self._ended is None and exit.ok:
             return self._conclude(Cause.UNFINISHED, "it ended before it had a result", tail=tail)
         if why := self._error or said:
-            until = causes.find_span(why)
-            cause = causes.guess(why)
-            return self._conclude(cause, why, tail=tail, retry_at=until and exit.ended_at + until)
+            retry_at = causes.find_retry(why, exit.ended_at)
+            return self._conclude(causes.guess(why), why, tail=tail, retry_at=retry_at)
         return self._conclude(Cause.NONE, exits.describe(exit), tail=tail)
 
     def _conclude(

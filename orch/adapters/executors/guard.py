@@ -27,7 +27,7 @@ if not __package__:  # run as a script: only our own package is added, behind th
     _here = os.path.abspath(__file__)
     sys.path.append(_here.removesuffix("/orch/adapters/executors/guard.py"))
 
-from orch.adapters.executors import processes, run_files
+from orch.adapters.executors import keeper, processes, run_files
 from orch.adapters.executors.limits import Limits
 from orch.adapters.executors.worker import Signals, Worker, supervise
 
@@ -56,7 +56,7 @@ def main(arguments: "list[str]") -> int:
     def start() -> None:
         nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            worker.spawn(tuple(argv), environment, (nothing, 2, 2))
+            keeper.spawn(worker, tuple(argv), environment, (nothing, 2, 2), grace=float(grace))
         finally:
             os.close(nothing)
 

@@ -1,7 +1,7 @@
 """The launcher: starts one agent, watches it, ends everything it left, says how it ended.
 
-It is run as a script, `python -I -S launcher.py`, one for each worker, in a session of its own, so
-that neither the death of the coordinator nor that of the terminal stops anything. Orders come on
+It is run by `python -I -S` (see launching.py), one for each worker, in a session of its own, so that
+neither the death of the coordinator nor that of the terminal stops anything. Orders come on
 standard input (see `Orders`), the agent's environment is the launcher's own: nothing secret is in
 an argument or a file. It writes, always whole, into the run directory:
 
@@ -27,7 +27,7 @@ if not __package__:  # run as a script: only our own package is added, behind th
     _here = os.path.abspath(__file__)
     sys.path.append(_here.removesuffix("/orch/adapters/executors/launcher.py"))
 
-from orch.adapters.executors import processes, run_files
+from orch.adapters.executors import keeper, processes, run_files
 from orch.adapters.executors.limits import Limits
 from orch.adapters.executors.orders import Orders
 from orch.adapters.executors.worker import Signals, Worker, supervise
@@ -66,9 +66,9 @@ def main() -> int:
     worker = Worker(run_id, signals)
 
     def start() -> None:
-        _start(worker, orders)
+        pid = _start(worker, orders)
         try:
-            run_files.replace(f"{directory}/run.json", {**record, "agent_pid": worker.pid})
+            run_files.replace(f"{directory}/run.json", {**record, "agent_pid": pid})
         except OSError as error:  # a convenience for people only
             run_files.complain(f"cannot add the agent's pid to run.json: {error.strerror}")
 
@@ -93,8 +93,11 @@ def _limits(orders: Orders) -> Limits:
     )
 
 
-def _start(worker: Worker, orders: Orders) -> None:
-    """Start the agent in its worktree, its prompt on standard input. Raises OSError with a message."""
+def _start(worker: Worker, orders: Orders) -> int:
+    """Start the agent in its worktree, its prompt on standard input; gives its pid.
+
+    Raises OSError with a message.
+    """
     environment = dict(os.environb)
     environment.pop(b"LC_CTYPE", None)
     if orders.locale is not None:
@@ -109,7 +112,7 @@ def _start(worker: Worker, orders: Orders) -> None:
             path = f"{orders.directory}/{name}"
             files.append(os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         os.chdir(orders.worktree)
-        worker.spawn(orders.argv, environment, files)
+        return keeper.spawn(worker, orders.argv, environment, files, grace=orders.grace)
     except OSError as error:
         if error.filename is not None:
             raise OSError(f"cannot open {error.filename}: {error.strerror}") from error

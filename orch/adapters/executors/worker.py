@@ -40,6 +40,8 @@ class Signals:
         """
         self.stop = False
         """The process is to be ended."""
+        self.alone = False
+        """The other end of the pipe is closed."""
         self._control = control
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
@@ -59,7 +61,7 @@ class Signals:
             self.stop = self.stop or not self._stopping.isdisjoint(os.read(self._reader, 4096))
         if self._control in ready:
             self._control = None  # it would be ready for ever
-            self.stop = True
+            self.stop = self.alone = True
 
 
 class Worker:
@@ -74,6 +76,10 @@ class Worker:
         self._mark = mark
         self._name = name
         self._signals = signals
+
+    def again(self, signals: Signals) -> "Worker":
+        """The same, not yet started, for another process."""
+        return Worker(self._mark, signals, name=self._name)
 
     def spawn(
         self, argv: "tuple[str, ...]", environment: "Mapping[bytes, bytes]", files: "Sequence[int]"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from orch.adapters import git
 from orch.adapters.forge.merging import Merging
+from orch.adapters.forge.pushing import push
 from orch.adapters.locks import FileLock
 from orch.adapters.origin import Origin
 from orch.adapters.store import atomic, records
@@ -261,17 +262,7 @@ class LocalForge:
         """Push the branch to origin, if there is one; over other commits only where we pushed them."""
         if not self._origin.exists():
             return
-        lease = []
-        if before and not git.is_ancestor(self._repository, before, head):
-            # The branch began again (`orch retry --fresh`).
-            lease = [f"--force-with-lease=refs/heads/{branch}:{before}"]
-        command = ("push", "--quiet", *lease, "origin", f"{head}:refs/heads/{branch}")
-        pushed = git.run(self._repository, *command, timeout=git.NETWORK_SECONDS, accept=(0, 1), hooks=True)
-        if "[rejected]" in pushed.said:
-            hint = f"look at them with git log origin/{branch}, then merge them or delete them there"
-            raise PermanentError(f"origin has other commits on {branch}", hint=hint)
-        if pushed.code != 0:
-            raise git.failure("git push", self._repository, pushed)
+        push(self._repository, branch, head, before=before)
 
     # --- doctor -----------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ done.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from orch.adapters import git
@@ -94,13 +94,9 @@ class Merging:
         )
 
     def _commit(self, tip: str, head: str, message: str) -> str:
-        options = ("--write-tree", "-z", "--name-only", "--no-messages")
-        output = git.run(
-            self._repository, "merge-tree", *options, tip, head, accept=(0, 1), timeout=git.CHECKOUT_SECONDS
-        )
-        tree, *conflicts = output.fields
-        if output.code != 0:
-            files = _name(dict.fromkeys(conflicts))
+        tree, clean, conflicts = _try_merge(self._repository, tip, head)
+        if not clean:
+            files = name_files(conflicts)
             hint = f"merge {self._origin.base} into the branch, or give the task to an agent again"
             raise PermanentError(f"conflicts with {self._origin.base} in {files}", hint=hint)
         command = ("commit-tree", tree, "-p", tip, "-p", head, "-m", message)
@@ -152,11 +148,30 @@ class Merging:
         blocking = changed - (self._own_files - set(moved))
         blocking |= {path for path in added if os.path.lexists(checkout / path)}
         if blocking:
-            message = f"{self._origin.base} is checked out in {checkout}, with changes in {_name(blocking)}"
+            message = (
+                f"{self._origin.base} is checked out in {checkout}, with changes in {name_files(blocking)}"
+            )
             raise PermanentError(message, hint="commit or stash them first")
 
 
-def _name(paths: Sequence[str] | set[str] | dict[str, None]) -> str:
+def find_conflicts(repository: Path, tip: str, head: str) -> Sequence[str]:
+    """The files in which the commits `tip` and `head` conflict. Nothing is changed."""
+    return _try_merge(repository, tip, head)[2]
+
+
+def _try_merge(repository: Path, tip: str, head: str) -> tuple[str, bool, Sequence[str]]:
+    """The tree of a merge, whether it is clean, and the files that conflict."""
+    options = ("--write-tree", "-z", "--name-only", "--no-messages")
+    output = git.run(
+        repository, "merge-tree", *options, tip, head, accept=(0, 1), timeout=git.CHECKOUT_SECONDS
+    )
+    tree, *conflicts = output.fields
+    clean = output.code == 0
+    return tree, clean, () if clean else tuple(dict.fromkeys(conflicts))
+
+
+def name_files(paths: Collection[str]) -> str:
+    """Some files for a message: the first few by name, and how many more."""
     names = [ascii(path)[1:-1] for path in sorted(paths)]
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -14,6 +14,7 @@ import msgspec
 
 from orch.adapters.store import atomic, records
 from orch.core.counts import count_statuses
+from orch.core.forge import Usage
 from orch.core.metrics import Event, Metrics, percentile
 from orch.core.model import Run, Status
 from orch.core.state import Snapshot
@@ -41,6 +42,7 @@ class _Kept(msgspec.Struct, frozen=True):
     prs_created: int = 0
     worktree_errors: int = 0
     github_api_errors: int = 0
+    forge_errors: int = 0
     attempts: int = 0
     capacity: int | None = None
     history: tuple[Event, ...] = ()
@@ -51,11 +53,20 @@ class _Coordinator(msgspec.Struct, frozen=True):
     pid: int = 0
 
 
+class SeenForge(msgspec.Struct, frozen=True):
+    """What the coordinator last saw at the forge: see Snapshot."""
+
+    usage: Usage | None = None
+    awaiting: Mapping[str, str] = {}
+    reviews: Mapping[str, str] = {}
+
+
 class _Told(msgspec.Struct, frozen=True):
     """The part of the file that `orch status` cannot find out by itself."""
 
     coordinator: _Coordinator = _Coordinator()
     notices_about: Mapping[str, str] = {}
+    forge: SeenForge = SeenForge()
 
 
 class MetricsFile:
@@ -90,11 +101,18 @@ class MetricsFile:
 
         Raises TransientError where the file cannot be read, PermanentError for one of a newer orch.
         """
+        told = self._told()
+        return told.notices_about if told.coordinator.pid == pid else {}
+
+    def forge(self) -> SeenForge:
+        """What the last coordinator saw of the forge. Raises as `notices`."""
+        return self._told().forge
+
+    def _told(self) -> _Told:
         try:
-            told = records.read(self._path, _Told)
+            return records.read(self._path, _Told) or _Told()
         except records.DamagedError:
-            return {}  # `read` warns of it.
-        return told.notices_about if told and told.coordinator.pid == pid else {}
+            return _Told()  # `read` warns of it.
 
     def write(self, snapshot: Snapshot) -> None:
         """Write what the snapshot says, if anything but the time changed or 5 seconds passed.
@@ -131,6 +149,7 @@ class MetricsFile:
             "prs_created": metrics.prs_created,
             "worktree_errors": metrics.worktree_errors,
             "github_api_errors": metrics.github_api_errors,
+            "forge_errors": metrics.forge_errors,
             "attempts": metrics.attempts,
             "capacity": metrics.capacity,
             "success_rate": round(sum(recent) / len(recent), 3) if recent else None,
@@ -140,6 +159,11 @@ class MetricsFile:
             "notices": list(islice(snapshot.notices.values(), SHOWN)),
             "notices_about": dict(islice(snapshot.notices.items(), SHOWN)),
             "waiting": dict(islice(snapshot.waiting.items(), SHOWN)),
+            "forge": {
+                "usage": snapshot.usage,
+                "awaiting": dict(islice(snapshot.awaiting.items(), SHOWN)),
+                "reviews": dict(islice(snapshot.reviews.items(), SHOWN)),
+            },
             "samples": {
                 "durations": metrics.durations,
                 "queue_waits": metrics.queue_waits,

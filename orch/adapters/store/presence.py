@@ -48,8 +48,28 @@ class Presence:
     ) -> None:
         """Take the pid back and free the lock."""
         with contextlib.suppress(OSError):
-            self._pid_file.unlink()
+            if self._is_ours():  # else the pid may be somebody else's
+                self._pid_file.unlink()
         os.close(self._descriptor)
+
+    def renew(self) -> bool:
+        """Take the lock again where its file was removed, by `git clean -fdx` for one; says whether it was.
+
+        Raises ConfigError where another coordinator was quicker, TransientError where it cannot be taken now.
+        """
+        try:
+            if self._is_ours():
+                return False
+        except OSError:
+            return False  # It cannot be looked at now.
+        atomic.make_folder(self._lock_file.parent)
+        try:
+            taken = self._take()
+        except OSError as error:
+            raise atomic.failure("lock", self._lock_file, error) from error
+        os.close(self._descriptor)
+        self._descriptor = taken
+        return True
 
     def holder(self) -> int | None:
         """The process id of the coordinator that runs now, None where none does."""
@@ -64,6 +84,13 @@ class Presence:
         finally:
             os.close(descriptor)
         return None
+
+    def _is_ours(self) -> bool:
+        """Whether the file that we hold is the one that others find. Raises OSError."""
+        try:
+            return os.path.samestat(self._lock_file.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return False
 
     def _take(self) -> int:
         descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -179,10 +179,10 @@ class Replaced:
     def wait(self) -> float | None:
         """Seconds until `sweep` is worth calling, None while nothing is watched. Cheap; needs no lock."""
         waits = []
-        for path, _ in self._watched():
+        for entry, _ in self._entries():
             with contextlib.suppress(FileNotFoundError):
-                status = path.stat()
-                same = self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size)
+                status = entry.stat()
+                same = self._seen.get(entry.path) == (status.st_mtime_ns, status.st_size)
                 waits.append(max(0.0, (WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status)))
         return min(waits, default=None)
 
@@ -224,11 +224,14 @@ class Replaced:
         return self._now() - max(status.st_mtime, status.st_ctime)
 
     def _watched(self) -> Iterator[tuple[Path, str]]:
+        return ((Path(entry.path), stem) for entry, stem in self._entries())
+
+    def _entries(self) -> "Iterator[tuple[os.DirEntry[str], str]]":
         with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
             for entry in entries:
                 stem = entry.name.removesuffix(".old")
                 if stem != entry.name and _STEM.fullmatch(stem):
-                    yield Path(entry.path), stem
+                    yield entry, stem
 
     def _drop_lonely_bases(self, stems: set[str]) -> None:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:

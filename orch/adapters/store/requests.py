@@ -3,6 +3,7 @@
 .orch/requests/stop-gh-471.json   one file for each kind and task, so that twice is once
 .orch/requests/stop-all.json
 .orch/requests/retry-gh-471.json
+.orch/requests/approve-gh-471.json
 .orch/requests/send-gh-471-0f3a.json   one for each message
 .orch/requests/pause.json         `orch pause` and `orch resume`: the last one counts
 .orch/requests/bad/               what could not be understood
@@ -20,7 +21,14 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.store import atomic, records
-from orch.core.model import PauseRequest, Request, RetryRequest, SendRequest, StopRequest
+from orch.core.model import (
+    ApproveRequest,
+    PauseRequest,
+    Request,
+    RetryRequest,
+    SendRequest,
+    StopRequest,
+)
 from orch.core.names import is_task_id
 from orch.errors import PermanentError, TransientError
 
@@ -33,6 +41,8 @@ LOCK_SECONDS = 2.0
 """The lock is held for milliseconds; after this, whoever holds it hangs."""
 LOCK_STEP_SECONDS = 0.005
 
+_KINDS = {StopRequest: "stop", RetryRequest: "retry", ApproveRequest: "approve"}
+
 
 class _File(msgspec.Struct, frozen=True):
     """A request as it is written."""
@@ -43,6 +53,7 @@ class _File(msgspec.Struct, frozen=True):
     now: bool = False
     fresh: bool = False
     paused: bool = False
+    digest: str = ""
     text: str = ""
     id: str = ""
     restart: bool = False
@@ -241,9 +252,8 @@ def _name(request: Request) -> str:
             return "pause.json"
         case StopRequest(task=""):
             return f"stop-{EVERY}.json"
-        case StopRequest(task=task) | RetryRequest(task=task) if is_task_id(task):
-            kind = "stop" if isinstance(request, StopRequest) else "retry"
-            return f"{kind}-{task}.json"
+        case StopRequest(task=task) | RetryRequest(task=task) | ApproveRequest(task=task) if is_task_id(task):
+            return f"{_KINDS[type(request)]}-{task}.json"
         case SendRequest(task=task, id=name) if is_task_id(task) and MESSAGE_ID.fullmatch(name):
             return f"send-{task}-{name}.json"
     raise PermanentError(f"{request.task!r} is not a task id", hint="an id is like gh-471 or t-3")
@@ -264,6 +274,8 @@ def _file(request: Request) -> _File:
             return _File("stop", request.task, request.reason, now=request.now)
         case RetryRequest():
             return _File("retry", request.task, fresh=request.fresh)
+        case ApproveRequest():
+            return _File("approve", request.task, digest=request.digest)
         case SendRequest(task, text, name, restart):
             return _File("send", task, text=text, id=name, restart=restart)
 
@@ -276,6 +288,8 @@ def _request(file: _File) -> Request | None:
             return StopRequest(file.task, file.reason, file.now)
         case "retry":
             return RetryRequest(file.task, file.fresh)
+        case "approve" if file.digest:
+            return ApproveRequest(file.task, file.digest)
         case "send":
             return SendRequest(file.task, file.text, file.id, file.restart)
     return None

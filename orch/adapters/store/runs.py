@@ -72,7 +72,8 @@ class RunDirectories:
         """
         directory = self._prepare(run)
         nobody = Process(pid=0, start_ticks=0, boot_id="", started_at=outcome.ended_at)
-        atomic.create(directory / "run.json", records.encode(nobody), durable=True)
+        if not os.path.lexists(directory / "run.json"):
+            atomic.create(directory / "run.json", records.encode(nobody), durable=True)
         path = directory / "outcome.json"
         data = records.encode(outcome)
         if not atomic.create(path, data, durable=True) and self._read(path, Outcome) is None:

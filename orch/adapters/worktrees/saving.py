@@ -32,6 +32,11 @@ _IDENTITY = {
 _NO_TIME = {f"GIT_{role}_DATE": "@0 +0000" for role in ("AUTHOR", "COMMITTER")}
 
 
+_DURABLE = ("-c", "core.fsync=objects,reference", "-c", "core.fsyncMethod=batch")
+"""By itself git leaves new objects and refs to the system for half a minute. What is saved is about to be
+removed where it was: after a power cut it must be in one of the two places."""
+
+
 @dataclass(frozen=True, slots=True)
 class Saved:
     """What came of saving."""
@@ -174,6 +179,7 @@ class Saver:
         where = self._tree if self._tree.is_dir() else self._registration.common
         return git.run(
             where,
+            *_DURABLE,
             *self._registration.git_arguments,
             *arguments,
             env={"GIT_INDEX_FILE": str(index)} if index else {},
@@ -235,7 +241,7 @@ def _store(common: Path, run: RunKey, tree: str, parents: Iterable[str], *, hold
         there = known.get(ref)
         if there is None:
             commit = _commit(common, tree, parents, f"work saved from {run}") if tree else parents[0]
-            git.run(common, here, "update-ref", ref, commit, "", hold=hold)
+            git.run(common, *_DURABLE, here, "update-ref", ref, commit, "", hold=hold)
             return ref
         if there[1:] == [tree, *parents] or (not tree and there[0] == parents[0]):
             return ref
@@ -247,4 +253,5 @@ def _commit(
 ) -> str:
     arguments = [part for parent in dict.fromkeys(parents) if parent for part in ("-p", parent)]
     command = ("commit-tree", tree, *arguments, "-m", f"orch: {what}")
-    return git.run(common, f"--git-dir={common}", *command, env={**_IDENTITY, **(times or {})}).text
+    env = {**_IDENTITY, **(times or {})}
+    return git.run(common, *_DURABLE, f"--git-dir={common}", *command, env=env).text

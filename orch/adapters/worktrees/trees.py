@@ -53,12 +53,14 @@ class GitWorktrees:
         hooks: Hooks | None = None,
         warn: Callable[[str], None],
         retries: Sequence[float] = RETRY_SECONDS,
+        access: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Work in `trees` for the repository whose top folder is `repository`.
 
         `runs` holds the run directories, `base` is the name of the base branch, `warn` gets one line for
         each thing that a person should know, `retries` are the pauses between tries of a fetch, in
-        seconds. Raises ConfigError where there is no repository or `trees` would hold it.
+        seconds, `access` gives the environment that lets git log in at origin. Raises ConfigError where there
+        is no repository or `trees` would hold it.
         """
         self._repository = repository.resolve()
         self._trees = trees.resolve()
@@ -70,7 +72,7 @@ class GitWorktrees:
         self._hooks = hooks or Hooks()
         self._warn = warn
         self._common = git.common_directory(self._repository)
-        self._origin = Origin(self._repository, base, retries=retries)
+        self._origin = Origin(self._repository, base, retries=retries, access=access)
         self._list_lock = _list_lock(self._common)
         self._clearing = Clearing(self._common, runs, hooks=self._hooks, lock=self._list_lock, warn=warn)
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from orch.core import names
 from orch.core.actions import MakeRun, SetId
 from orch.core.draft import Draft
+from orch.core.evolving import Evolving
+from orch.core.forge import Follow
 from orch.core.graph import make_plan
 from orch.core.model import (
     Claim,
-    Evolving,
     OutcomeKind,
     Policy,
     RetryRequest,
@@ -19,7 +20,7 @@ from orch.core.model import (
     StopRequest,
     Task,
 )
-from orch.core.rules import budgets, limits, parking, shortage
+from orch.core.rules import budgets, follow, limits, parking, shortage
 from orch.core.rules.parking import Choice
 
 AGENT = "agent: "
@@ -101,6 +102,9 @@ def start_tasks(draft: Draft) -> None:
     if room <= 0 or not _may_launch(draft):
         return
     wishes = collect_wishes(draft)
+    room = _start_follow_ups(draft, room, wishes)
+    if room <= 0:
+        return
     if not any(wish.is_now(None) for wish in wishes.values()) and parking.is_all_parked(draft):
         return
     held = {r.task for r in draft.state.requests if isinstance(r, StopRequest)}
@@ -111,7 +115,7 @@ def start_tasks(draft: Draft) -> None:
         if not task.terminated and draft.seen.document_age < SETTLE_SECONDS:
             draft.wake(draft.now + SETTLE_SECONDS - draft.seen.document_age)
             continue
-        if name in draft.state.unstartable:
+        if name in draft.state.unstartable or name in draft.state.forge.held:
             continue
         known = draft.recall(name)
         last = draft.runs.get(name)
@@ -127,6 +131,35 @@ def start_tasks(draft: Draft) -> None:
         room -= 1
         if room == 0:
             return
+
+
+def _start_follow_ups(draft: Draft, room: int, wishes: Mapping[str, Wish]) -> int:
+    """Claim a run for each pull request that needs one: what was begun is ended first.
+
+    Gives the room that is left.
+    """
+    held = {request.task for request in draft.state.requests if isinstance(request, StopRequest)}
+    for name, status in draft.state.forge.todo.items():
+        task = draft.task(name)
+        if room == 0 or task is None or name in draft.live or name in held:
+            continue
+        if _agent_problem(task, draft.policy, draft.state.agent_problems) or budgets.block_spent(draft, task):
+            continue
+        choice = parking.choose(draft, task, asked=False)
+        if choice is None:
+            continue
+        room -= 1
+        last = draft.runs.get(name) if draft.recall(name) else None
+        if last is None or last.outcome is None:
+            continue
+        before = last.outcome.follow
+        needs = follow.find_needs(status, draft.policy.forge.trust, before.handled if before else ())
+        plan = follow.plan_attempt(status, needs, before, last.outcome.commit)
+        todo = {other: known for other, known in draft.state.forge.todo.items() if other != name}
+        draft.change(forge=draft.state.forge.evolve(todo=todo))
+        draft.note("follow-up", f"{follow.describe_kinds(needs.kinds)} of {status.url}", task=name)
+        _claim(draft, task, last, wishes.get(name, Wish()), choice, plan)
+    return room
 
 
 def collect_wishes(draft: Draft) -> dict[str, Wish]:
@@ -173,8 +206,13 @@ def _agent_problem(task: Task, policy: Policy, problems: Mapping[str, str]) -> s
     return problems.get(agent, "")
 
 
-def draft_run(draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice) -> Run:
-    """The next attempt at a task, as it would be claimed now. `last` is the one before."""
+def draft_run(
+    draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice, plan: Follow | None = None
+) -> Run:
+    """The next attempt at a task, as it would be claimed now. `last` is the one before.
+
+    `plan` is what it is to settle about the task's pull request, if it is about that.
+    """
     outcome = last.outcome if last else None
     goes_on = outcome is not None and outcome.retry_at is not None and wish.retry is None
     due = outcome.retry_at if outcome and goes_on and outcome.retry_at is not None else 0.0
@@ -200,13 +238,16 @@ def draft_run(draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Ch
         parked=choice.parked,
         message="\n\n".join(filter(None, (outcome.message if outcome else "", *wish.texts(last)))),
         taken=tuple(message.id for message in wish.messages),
+        follow=plan or follow.carry_on(draft, outcome, goes_on=goes_on),
     )
     # What tasks.md tells counts, too: the run directories may have been lost.
     return Run(RunKey(task.id, max(last.key.attempt if last else 0, task.attempt) + 1), claim)
 
 
-def _claim(draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice) -> None:
-    run = draft_run(draft, task, last, wish, choice)
+def _claim(
+    draft: Draft, task: Task, last: Run | None, wish: Wish, choice: Choice, plan: Follow | None = None
+) -> None:
+    run = draft_run(draft, task, last, wish, choice, plan)
     trees = {name: at for name, at in draft.state.trees.items() if name != task.id}
     highest = max(draft.state.highest_id, names.number_of(task.id))
     draft.change(trees=trees, highest_id=highest)

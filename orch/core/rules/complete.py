@@ -1,6 +1,7 @@
 """What a run came to: evidence, not exit codes (design section 8). Pure."""
 
 from orch.core.actions import Publish
+from orch.core.forge import Follow, Reply
 from orch.core.model import (
     Cause,
     EndReason,
@@ -50,7 +51,8 @@ def judge(run: Run, policy: Policy, now: float) -> Outcome | None:
     if not (exit.ok and verdict.ok):
         reason = verdict.reason or exit.message or f"ended: {exit.reason}"
         return fail(run, policy, now, reason, detail=verdict.tail, charged=verdict.charged)
-    if not evidence.commits or evidence.head == run.claim.head:
+    heads = (run.claim.head, *(run.claim.follow.heads if run.claim.follow else ()))
+    if not evidence.commits or evidence.head in heads:
         return fail(run, policy, now, _no_work(evidence), detail=verdict.tail)
     return None
 
@@ -106,6 +108,7 @@ def conclude(
         parked=run.claim.parked,
         message="" if _is_heard(run, kind) else run.claim.message,
         taken=run.claim.taken,
+        follow=run.claim.follow,
     )
 
 
@@ -125,8 +128,11 @@ def _is_heard(run: Run, kind: OutcomeKind) -> bool:
     return verdict.charged and not verdict.agent_wide
 
 
-def draft_pull(run: Run, task: Task | None) -> Publish:
-    """The pull request of a run: the title and body come from the task and the commits."""
+def draft_pull(run: Run, task: Task | None, *, fixes: int = 0) -> Publish:
+    """The pull request of a run: the title and body come from the task and the commits.
+
+    `fixes` is the number of the issue that its merge closes, 0 for none.
+    """
     evidence = run.evidence or Evidence()
     title = task.title if task else run.claim.title
     parts = [f"Task {run.key.task}: {title}"]
@@ -135,8 +141,15 @@ def draft_pull(run: Run, task: Task | None) -> Publish:
     if evidence.commits:
         parts.append("Commits:\n\n" + "\n".join(f"- {_one_line(text)}" for text in evidence.commits))
     parts.append(f"Attempt {run.key.attempt} by {run.claim.agent} ({run.key.worker}), opened by orch.")
+    if evidence.verdict.cost_usd:
+        parts[-1] += f" It cost ${evidence.verdict.cost_usd:.2f}."
+    if fixes:
+        parts.append(f"Fixes #{fixes}")
+    follow = run.claim.follow or Follow()
+    settled = f"Settled in {evidence.head[:ABBREVIATION]} (attempt {run.key.attempt}, {run.key.worker})."
+    replies = tuple(Reply(remark, settled, f"{run.key}:{remark}") for remark in follow.remarks)
     short = title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
-    return Publish(run.key, run.claim.branch, short or run.key.task, "\n\n".join(parts))
+    return Publish(run.key, run.claim.branch, short or run.key.task, "\n\n".join(parts), replies)
 
 
 def mark_of(run: Run) -> Mark:

@@ -4,6 +4,7 @@ from orch.core.actions import Dismiss, SetMark
 from orch.core.draft import Draft
 from orch.core.model import (
     BEFORE_LAUNCH,
+    ApproveRequest,
     Drain,
     Mark,
     OutcomeKind,
@@ -15,7 +16,7 @@ from orch.core.model import (
     Stopping,
     StopRequest,
 )
-from orch.core.rules import budgets, edits, pause, progress
+from orch.core.rules import budgets, edits, intake, pause, progress
 
 STOPPABLE = BEFORE_LAUNCH | {Phase.STARTING, Phase.RUNNING, Phase.VERIFYING}
 BY_SIGNAL = "paused by SIGUSR1"
@@ -49,6 +50,8 @@ def take_requests(draft: Draft) -> None:
             _take_pause(draft, request)
         elif isinstance(request, StopRequest):
             _take_stop(draft, request)
+        elif isinstance(request, ApproveRequest):
+            intake.approve(draft, request)
         elif isinstance(request, SendRequest):
             _take_message(draft, request)
         else:

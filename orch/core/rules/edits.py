@@ -5,6 +5,7 @@ worker id of the task's latest run, or is the `[]` of a task that waits for its 
 other mark is a person's edit, and wins.
 """
 
+from orch.core import names
 from orch.core.actions import Archive, SetMark
 from orch.core.draft import Draft
 from orch.core.model import (
@@ -12,13 +13,12 @@ from orch.core.model import (
     Mark,
     OutcomeKind,
     Phase,
-    PullRequest,
     Run,
     Status,
     Stopping,
     Task,
 )
-from orch.core.rules import complete, progress, shortage
+from orch.core.rules import complete, progress, shortage, trust
 from orch.core.tasks_md import Document, bullet_text
 
 VANISHED_SECONDS = 2.0
@@ -83,18 +83,6 @@ def merged_text(stamp: str, commit: str) -> str:
     return f"{stamp} {commit[: complete.ABBREVIATION]}".strip()
 
 
-def take_pulls(draft: Draft, pulls: tuple[PullRequest, ...]) -> None:
-    """Write down which pull requests were merged since."""
-    merged = {pull.url: pull for pull in pulls if pull.state == "merged"}
-    for name in draft.state.plan.unmerged:
-        task = draft.task(name)
-        pull = merged.get(task.fields.get("PR", "")) if task else None
-        if task is not None and pull is not None:
-            text = merged_text(draft.stamp(draft.now), pull.merged_commit)
-            draft.write(SetMark(name, task.mark, task.mark, (("Merged", text),)))
-            draft.note("merged", f"pull request {pull.url}", task=name)
-
-
 def take_back(draft: Draft, task: Task) -> None:
     """Queue a task again."""
     cleared = ("Failed", "Blocked", "Completed", "PR", "Merged", "Reason", "Retry at", "Saved", "PID")
@@ -111,12 +99,12 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
     if task.mark == mark:
         if not run.marked:
             run = draft.put(run.evolve(marked=True))
-        fields = _fields_live(draft, run)
-        if any(task.fields.get(name) != (value and bullet_text(value)) for name, value in fields):
+        fields, told = _fields_live(draft, run), task.fields
+        if any(told.get(name) != (value and bullet_text(value)) for name, value in fields):
             draft.write(SetMark(task.id, mark, mark, fields))
         if run.phase is Phase.READY and run.stopping is None:
             _launch(draft, run)
-    elif task.mark.status is Status.ACTIVE or (task.mark.status is Status.PENDING and not run.marked):
+    elif task.mark.status is Status.ACTIVE or (not run.marked and _is_open(task, run)):
         if run.phase is Phase.CLAIMING:
             return  # The file tells of no attempt that has no run directory.
         draft.write(SetMark(task.id, task.mark, mark, _fields_live(draft, run)))
@@ -124,9 +112,23 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
         _obey(draft, run, task.mark)
 
 
+def _is_open(task: Task, run: Run) -> bool:
+    """Whether a task still bears the mark that its run was claimed for."""
+    if task.mark.status is Status.COMPLETED and run.claim.follow and run.claim.follow.pull:
+        return task.mark.worker == names.worker_id(run.key.task, run.key.attempt - 1)
+    return task.mark.status is Status.PENDING
+
+
 def _launch(draft: Draft, run: Run) -> None:
     """The worktree is there and tasks.md says so: now the worker may start, unless all is held."""
     held = draft.state.paused is not None or draft.state.draining or shortage.list_shortages(draft)
+    if draft.policy.forge.intake and names.issue_number(run.key.task) in draft.state.forge.ledger.issues:
+        if draft.state.forge.sight.issues is None:
+            return  # It is not known yet whether its text may be shown.
+        if not trust.is_shown(draft.state.forge, draft.policy.forge.trust, names.issue_number(run.key.task)):
+            changed = Stopping("waits for approval", draft.now, then=OutcomeKind.INTERRUPTED)
+            progress.stop(draft, run, changed)
+            return
     if not held and (run.retry_at is None or draft.now >= run.retry_at):
         progress.step(draft, run, Phase.STARTING)
 
@@ -155,7 +157,9 @@ def _fields_live(draft: Draft, run: Run) -> Fields:
         ("Branch", run.claim.branch),
         ("Attempt", str(run.key.attempt)),
     ]
-    cleared = ("Retry at", "Completed", "PR", "Merged", "Failed", "Reason", "Blocked", "Saved")
+    cleared = ["Retry at", "Completed", "Merged", "Failed", "Reason", "Blocked", "Saved"]
+    if not (run.claim.follow and run.claim.follow.pull):
+        cleared.append("PR")
     return (*fields, *((name, None) for name in cleared))
 
 

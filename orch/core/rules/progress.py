@@ -31,7 +31,8 @@ from orch.core.model import (
     Run,
     Stopping,
 )
-from orch.core.rules import budgets, causes, complete, limits, parking, retry, shortage
+from orch.core.names import issue_number
+from orch.core.rules import budgets, causes, complete, ledger, limits, parking, retry, shortage, trust
 from orch.core.state import Absent, Alive, Ended, Gone
 
 LOOK_AGAIN_SECONDS = 0.25
@@ -182,7 +183,7 @@ def _close(draft: Draft, run: Run) -> None:
     if outcome is None:
         raise AssertionError(run)
     # What lies on disk is not kept in memory for weeks.
-    exit, claim = run.exit, run.claim.evolve(before="")
+    exit, claim = run.exit, run.claim.evolve(before="", follow=None)
     draft.put(Run(run.key, claim, Phase.OVER, outcome=outcome, pull=outcome.pull))
     metrics = draft.state.metrics
     if outcome.started_at:
@@ -232,7 +233,7 @@ def _take_failure(draft: Draft, run: Run, action: Action, failure: Failure) -> N
     if isinstance(action, Ensure | Inspect):
         draft.count(worktree_errors=1)
     elif isinstance(action, Publish):
-        draft.count(github_api_errors=1)
+        ledger.count_error(draft)
     draft.note("error", failure.message, run.key)
     if failure.permanent and not isinstance(action, MakeRun | Finish):
         if run.stopping is not None:
@@ -283,7 +284,15 @@ def _start(draft: Draft, run: Run) -> Action:
     task = draft.task(run.key.task)
     if task is None:
         raise AssertionError(run)  # edits.reconcile enters STARTING only for a task that is there
-    return Start(run, task)
+    forge, policy, number = draft.state.forge, draft.policy.forge, issue_number(task.id)
+    shown = policy.intake and trust.is_shown(forge, policy.trust, number)
+    issue = (forge.sight.issues or {}).get(number) if shown else None
+    return Start(run, task, issue, policy.trust)
+
+
+def _publish(draft: Draft, run: Run) -> Action:
+    fixes = issue_number(run.key.task) if draft.policy.forge.intake else 0
+    return complete.draft_pull(run, draft.task(run.key.task), fixes=fixes)
 
 
 def _finish_action(_: Draft, run: Run) -> Action:
@@ -299,7 +308,7 @@ _ACTIONS: dict[Phase, Callable[[Draft, Run], Action]] = {
     Phase.SWEEPING: lambda _, run: Sweep(run.key),
     Phase.INSPECTING: lambda _, run: Inspect(run),
     Phase.VERIFYING: lambda _, run: Verify(run.key),
-    Phase.PUBLISHING: lambda draft, run: complete.draft_pull(run, draft.task(run.key.task)),
+    Phase.PUBLISHING: _publish,
     Phase.FINISHING: _finish_action,
 }
 

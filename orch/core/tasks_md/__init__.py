@@ -2,7 +2,7 @@
 
 from orch.core.tasks_md.document import Document, parse, parse_again
 from orch.core.tasks_md.edit import apply
-from orch.core.tasks_md.grammar import bullet_text, render_mark, task_line
+from orch.core.tasks_md.grammar import bullet_text, plain_title, render_mark, task_line
 from orch.core.tasks_md.merge import merge
 from orch.core.tasks_md.origin import find_origin, is_same_task, restore
 
@@ -15,6 +15,7 @@ __all__ = [
     "merge",
     "parse",
     "parse_again",
+    "plain_title",
     "render_mark",
     "restore",
     "task_line",

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from orch.core import names
-from orch.core.actions import AddTask, Change, SetId, SetMark
+from orch.core.actions import AddTask, Change, Drop, Reword, SetId, SetMark
 from orch.core.model import FIELDS, PENDING, Mark, Status, Task
 from orch.core.tasks_md.blocks import TaskBlock
 from orch.core.tasks_md.document import Document, parse
@@ -68,6 +68,7 @@ class _Editor:
         self._moving = self.layout.sectioned and not careful
         self._blocks: dict[str, TaskBlock] = {}
         """Of tasks that were looked for, or are new, by id."""
+        self._dropped: set[str] = set()
         self._unnamed: dict[str, list[tuple[int, Task | TaskBlock]]] = {}
         """By the text of the line: where it was, and the task or, if it is new, its block."""
         for line, task in zip(document.lines_of(document.unnamed), document.unnamed, strict=True):
@@ -77,6 +78,8 @@ class _Editor:
         """Whether `document`, parsed from the text, has exactly the tasks that were meant."""
         meant = {name: task.text for name, task in self._document.tasks.items()}
         meant.update({name: block.task.text for name, block in self._blocks.items()})
+        for name in self._dropped:
+            meant.pop(name, None)
         unnamed = Counter(task.text for task in self.layout.tasks() if not task.id)
         return meant == {name: task.text for name, task in document.tasks.items()} and unnamed == Counter(
             task.text for task in document.unnamed
@@ -91,11 +94,17 @@ class _Editor:
                 self._set_id(change)
             case AddTask():
                 self._add_task(change.task)
+            case Reword():
+                self._reword(change)
+            case Drop():
+                self._drop(change)
             case _:
                 self._archive(change.task)
 
     def _find(self, name: str) -> TaskBlock | None:
         """The block of a task."""
+        if name in self._dropped:
+            return None
         block = self._blocks.get(name)
         task = self._document.by_name.get(name)
         if block is None and task is not None:
@@ -176,6 +185,30 @@ class _Editor:
             self._blocks[block.task.id] = block
         else:
             self._unnamed.setdefault(block.task.text, []).append((0, block))
+
+    def _reword(self, change: Reword) -> None:
+        block = self._find(change.task)
+        if block is None or block.task.text != change.was or block.task.status is not Status.PENDING:
+            return
+        lines = block.lines
+        task = block.task.evolve(
+            mark=PENDING, title=change.title, priority=change.priority, after=change.after
+        )
+        head = f"{render_mark(PENDING)} {task.id}:"
+        line = escape_comments(task_line(task)).removeprefix(head)
+        ending = lines[0][len(lines[0].rstrip("\r\n")) :]
+        lines[0] = lines[0][: match_task(lines[0]).start("title")] + line + ending
+        block.write(lines)
+
+    def _drop(self, change: Drop) -> None:
+        block = self._find(change.task)
+        if block is None or block.task.text != change.was or block.task.status is not Status.PENDING:
+            return
+        own = all(is_blank(line) or FIELD.match(line) for line in block.lines[1:])
+        # The second line of an id would become its first.
+        if own and change.task not in self._document.doubled:
+            self.layout.take_out(block)
+            self._dropped.add(change.task)
 
     def _set_field(self, lines: list[str], name: str, value: str) -> None:
         rank = _rank(name)

@@ -246,10 +246,7 @@ def task_line(task: Task) -> str:
 
     Title and tags cannot forge other tags or lines: the title may come from an issue.
     """
-    title = one_line(task.title)
-    while read_tags(title).title != title:
-        start = title.rfind("{")
-        title = f"{title[:start]}({title[start + 1 : -1]})"
+    title = _without_tags(task.title)
     tags = [f"p{task.priority}"] if task.priority != Tags("").priority else []
     words = [("after", parent) for parent in task.after] + [("agent", task.agent), ("model", task.model)]
     tags += [f"{name}:{_tag_value(value)}" for name, value in words if _tag_value(value)]
@@ -258,6 +255,19 @@ def task_line(task: Task) -> str:
     head = f"{task.id}: {title}" if task.id else title
     line = f"{render_mark(task.mark)} {head}"
     return f"{line} {{{', '.join(tags)}}}" if tags else line
+
+
+def plain_title(text: str) -> str:
+    """`text` as a title that is read back from the file as it is written, wherever it stands."""
+    return _without_tags(escape_comments(text))
+
+
+def _without_tags(text: str) -> str:
+    title = one_line(text)
+    while read_tags(title).title != title:
+        start = title.rfind("{")
+        title = f"{title[:start]}({title[start + 1 : -1]})"
+    return title
 
 
 def _tag_value(value: str) -> str:

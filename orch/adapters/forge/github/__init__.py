@@ -1,0 +1,1 @@
+"""GitHub, by way of PyGithub's requests: REST and GraphQL of one repository."""
