@@ -99,10 +99,8 @@ def secrets_in(environ: Mapping[str, str], *, token: str = "") -> frozenset[str]
     return frozenset(
         value
         for name, value in environ.items()
-        if (
-            is_secret(name, value)
-            or ((name == token or is_forge_token(name)) and len(value) >= SECRET_LENGTH)
-        )
+        if (is_secret(name, value) or name == token or is_forge_token(name))
+        and len(value) >= SECRET_LENGTH
         and not value.startswith("/")
         and not name.startswith("GIT_CONFIG_")
     )
