@@ -11,7 +11,7 @@ import pytest
 
 from orch.adapters.service import Service, Unit, enable_linger
 from orch.errors import ConfigError, PermanentError
-from tests.cli.command import DEADLINE, ENVIRONMENT, Done, argv, running, wait_until
+from tests.cli.command import DEADLINE, ENVIRONMENT, Done, argv, orch, running, wait_until
 
 STUB = """#!/bin/sh
 echo "${0##*/} $*" >> "$CALLS"
@@ -23,7 +23,7 @@ case "$*" in *status*) echo "active (running)"; exit 3 ;; esac
 class Machine:
     """A machine with a stub of systemd, and a home of its own."""
 
-    def __init__(self, folder: Path, shop: Path) -> None:
+    def __init__(self, folder: Path, shop: Path, patch: pytest.MonkeyPatch) -> None:
         self.shop = shop
         self.home = folder / "home"
         self.calls_file = folder / "calls"
@@ -33,26 +33,19 @@ class Machine:
         for name in ("systemctl", "loginctl"):
             (tools / name).write_text(STUB)
             (tools / name).chmod(0o755)
-        self.environment = {
-            **ENVIRONMENT,
-            "PATH": f"{tools}:{ENVIRONMENT['PATH']}",
-            "HOME": str(self.home),
-            "CALLS": str(self.calls_file),
-            "FAIL": "",
-        }
-        self.environment.pop("XDG_CONFIG_HOME", None)
+        patch.setenv("PATH", f"{tools}:{ENVIRONMENT['PATH']}")
+        patch.setenv("HOME", str(self.home))
+        patch.setenv("CALLS", str(self.calls_file))
+        patch.delenv("XDG_CONFIG_HOME", raising=False)
+        self._patch = patch
+        self.fail("")
 
-    def orch(self, *arguments: str, **more: str) -> Done:
-        done = subprocess.run(
-            argv(*arguments),
-            cwd=self.shop,
-            env={**self.environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-        return Done(done.returncode, done.stdout, done.stderr)
+    def fail(self, command: str) -> None:
+        """Have systemctl and loginctl refuse what has these words in it."""
+        self._patch.setenv("FAIL", command)
+
+    def orch(self, *arguments: str) -> Done:
+        return orch(self.shop, *arguments)
 
     def calls(self) -> list[str]:
         """What the stubs were asked for since the last time."""
@@ -68,8 +61,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, shop: Path) -> Machine:
-    return Machine(tmp_path, shop)
+def machine(tmp_path: Path, shop: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, shop, monkeypatch)
 
 
 def test_install_does_what_it_says_and_again_only_what_is_missing(machine: Machine) -> None:
@@ -118,16 +111,25 @@ def test_uninstall_stops_it_and_removes_the_unit(machine: Machine) -> None:
 
 
 def test_status_is_that_of_systemctl(machine: Machine) -> None:
-    done = machine.orch("service", "status")
-    assert done.code == 3
-    assert "active (running)" in done.out
+    done = subprocess.run(
+        argv("service", "status"),
+        cwd=machine.shop,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "active (running)" in done.stdout
 
 
 def test_what_systemctl_refuses_is_told_and_lingering_is_not_needed(machine: Machine) -> None:
-    done = machine.orch("service", "install", FAIL="enable orch")
+    machine.fail("enable orch")
+    done = machine.orch("service", "install")
     assert done.code == 1
     assert "failed with exit code 1: no bus" in done.err
-    lingering = machine.orch("service", "install", FAIL="enable-linger")
+    machine.fail("enable-linger")
+    lingering = machine.orch("service", "install")
     assert lingering.code == 0
     assert "warning" in lingering.err
 
