@@ -39,6 +39,15 @@ MARK = "ORCH_HOOK_ID"
 """In a hook's environment: by it all that it started is found."""
 
 
+def start_thread(name: str, target: Callable[[], None]) -> bool:
+    """Start a daemon thread; whether the system had one to give."""
+    try:
+        threading.Thread(target=target, daemon=True, name=name).start()
+    except RuntimeError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """`[hooks]`."""
@@ -54,11 +63,20 @@ class Hooks:
 class HookAnnouncer:
     """The Announcer. Its `hooks` may be replaced at any time; those that wait then run the new ones."""
 
-    def __init__(self, root: Path, logs: Path, hooks: Hooks, *, wake: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        logs: Path,
+        hooks: Hooks,
+        *,
+        wake: Callable[[str], None],
+        start_thread: Callable[..., bool] = start_thread,
+    ) -> None:
         """Hooks run in the folder `root`; what each prints goes to `logs`, a file for each occasion.
 
-        `wake` is called, on a thread, when one is over.
+        `wake` is called, on a thread, when one is over; `start_thread` is for systems that have no more.
         """
+        self._start = start_thread
         self.hooks = hooks
         self._root = root
         self._logs = logs
@@ -103,14 +121,11 @@ class HookAnnouncer:
 
     def _start_thread(self) -> None:
         """Have a thread take from the queue. The lock is held."""
-        try:
-            threading.Thread(target=self._serve, daemon=True, name="hooks").start()
-        except RuntimeError:
-            if not self._threads:
-                log.warning("the system gives orch no more threads: %d hooks are left out", len(self._queue))
-                self._queue.clear()
-        else:
+        if self._start("hooks", self._serve):
             self._threads += 1
+        elif not self._threads:
+            log.warning("the system gives orch no more threads: %d hooks are left out", len(self._queue))
+            self._queue.clear()
 
     def _serve(self) -> None:
         while True:
@@ -160,6 +175,10 @@ class HookAnnouncer:
             return "" if command.stopped else f"did not run: {error}"
         except (OrchError, OSError) as error:
             return f"did not run: {error}"
+        except Exception:
+            # Whatever it was, the others get their turn, and orch may end.
+            log.exception("a bug in the hook on_%s", each.occasion)
+            return ""
 
 
 def _problem(exit: Exit, path: Path) -> str:

@@ -193,6 +193,24 @@ def test_a_hook_does_not_outlive_a_coordinator_that_is_killed(tmp_path: Path) ->
     wait_until(lambda: not psutil.pid_exists(int(pid.read_text())))
 
 
+def test_a_system_that_has_no_more_threads_leaves_hooks_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hooks = Hooks({Occasion.BLOCKED: "touch told"}, 20.0, {"PATH": os.environ["PATH"]})
+    announcer = HookAnnouncer(
+        tmp_path, tmp_path / "logs", hooks, wake=print, start_thread=lambda *_arguments: False
+    )
+    announcer.announce([NEWS])
+    assert announcer.pending == 0
+    assert "no more threads: 1 hooks are left out" in caplog.text
+
+
+def test_a_folder_that_is_gone_is_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.root.rmdir()
+    desk.run("true")
+    assert "on_blocked did not run: cannot run the hook on_blocked" in caplog.text
+
+
 def test_logs_that_cannot_be_written_are_told(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.logs.write_text("not a folder")
     desk.run("true")
