@@ -370,6 +370,7 @@ def doctor(root: Path) -> Sequence[Finding]:
         return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
     findings += checks.check_machine(settings)
     try:
+        layout.check(settings.project.version_file)
         ports = Project(root, settings, log.warning).ports
     except OrchError as error:
         return [*findings, Finding(ok=False, what=error.message, do=error.hint)]

@@ -50,3 +50,11 @@ def test_a_newer_state_is_refused_and_nothing_is_touched(old_shop: Path, command
     assert "was written by a newer orch (version 2, this one knows 1)" in done.err
     assert "hint: upgrade orch" in done.err
     assert sorted(path.relative_to(old_shop) for path in old_shop.rglob("*")) == before
+
+
+def test_doctor_says_so_too_and_the_service_can_be_removed(old_shop: Path) -> None:
+    (old_shop / ".orch" / "version").write_text("2\n")
+    done = orch(old_shop, "doctor")
+    assert done.code == 1
+    assert "was written by a newer orch" in done.out
+    assert orch(old_shop, "service", "uninstall").code == 0
