@@ -439,7 +439,7 @@ class LedgerStore(Protocol):
     """`.orch/forge.json`."""
 
     def read(self) -> Ledger:
-        """What is remembered; empty where there is no file. Raises PermanentError for a damaged one."""
+        """What is remembered; empty where there is no file."""
 
     def write(self, ledger: Ledger) -> None:
         """Write it atomically and durably."""

@@ -24,6 +24,7 @@ from orch.adapters.announcer import Hooks as EventHooks
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.github import parts as github
+from orch.adapters.forge.github.checking import make_label
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -44,6 +45,8 @@ from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import AgentKind, AgentSettings, Config, environment
+from orch.coordinator import rehearsal
+from orch.coordinator.act import make_brief
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
@@ -55,7 +58,9 @@ from orch.core.draft import Draft
 from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
 from orch.core.model import Activity, Drain, RetryRequest, RunKey, Status
+from orch.core.names import issue_number
 from orch.core.rules import admit, parking
+from orch.core.rules.trust import is_trusted
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Finding, Ports, Step, Supervisor, Transcript
@@ -205,7 +210,26 @@ def next_prompt(project: Project, name: str, *, fresh: bool = False) -> str:
         wish = wish.evolve(retry=RetryRequest(name, fresh=True))
     last = ports.runs.load([name]).get(name)
     choice = parking.choose(draft, task, asked=True) or parking.wanted(draft, task)
-    return ports.prompts.render(task, admit.draft_run(draft, task, last, wish, choice))
+    run = admit.draft_run(draft, task, last, wish, choice)
+    return ports.prompts.render(
+        task, run, make_brief(ports, run, _shown_issue(project, name), policy.forge.trust)
+    )
+
+
+def _shown_issue(project: Project, name: str) -> Issue | None:
+    """The issue of a task, where there is one whose text an agent may be shown."""
+    number, policy = issue_number(name), project.config.forge_policy()
+    if not (number and policy.intake):
+        return None
+    try:
+        issue = find_issue(project, number)
+    except OrchError as error:
+        project.warn(f"the issue is left out: {error}")
+        return None
+    approved = (
+        LedgerFile(project.config.project.ledger_file, warn=project.warn).read().approved.get(number, "")
+    )
+    return issue if is_trusted(issue, policy.trust, approved) else None
 
 
 def find_transcript(project: Project, agent: str) -> Transcript | None:
@@ -336,6 +360,14 @@ def linger(account: str) -> Step:
     return enable_linger(account)
 
 
+def rehearse(project: Project) -> Sequence[str]:
+    """A line for each write to the forge that a coordinator would make now. Changes nothing.
+
+    Raises ConfigError as `build`, TransientError where the forge cannot be looked at.
+    """
+    return rehearsal.rehearse(project.ports, project.config.policy())
+
+
 def base_branch(project: Project) -> str:
     """The branch that work starts from and is merged into."""
     return check_repository(project.root, project.config.forge.base_branch)
@@ -378,6 +410,21 @@ def doctor(root: Path) -> Sequence[Finding]:
     findings.append(checks.check_prompt(settings))
     findings += git_locks.check_locks(git.common_directory(root))
     return [*findings, checks.check_queue(ports.tasks, settings), *ports.forge.check()]
+
+
+def check_forge(project: Project, *, create_label: bool = False) -> Sequence[Finding]:
+    """Whether the forge can be used; with `create_label` the label for issues is made first.
+
+    Raises ConfigError where the forge has no issues, and as the forge does.
+    """
+    settings = project.config
+    base = _guess_base(project)
+    if create_label:
+        if not (_is_github(settings) and settings.forge.issue_label):
+            raise ConfigError("this forge has no issues, so there is no label to create")
+        hub = github.make(project.root, settings, base=base, warn=project.warn).hub
+        make_label(hub, settings.forge.issue_label)
+    return _make_ports(project, _make_lasting(project), base).forge.check()
 
 
 def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
@@ -532,7 +579,7 @@ def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
         forge=hub.forge if hub else local,
         tracker=hub.tracker if hub else LocalTracker(local),
         reviews=hub.reviews if hub else LocalReviews(),
-        ledger=LedgerFile(path.ledger_file),
+        ledger=LedgerFile(path.ledger_file, warn=project.warn),
         prompts=TemplatePrompts(
             settings.prompt_template,
             settings.continue_template,

@@ -29,15 +29,14 @@ _SAMPLES = (
         RunKey("t-1", 2),
         Claim("orch/t-1-say-hello", "sample", "Say hello", 0.0, spent=1, before="exit code 1"),
     ),
-    Run(
-        RunKey("t-1", 3),
-        Claim(
-            "orch/t-1-say-hello",
-            "sample",
-            "Say hello",
-            0.0,
-            follow=Follow(pull=1, url="pull/1", text="Checks failed:\n- test: failure"),
-        ),
+    *(
+        Run(
+            RunKey("t-1", 3),
+            _SAMPLE_CLAIM.evolve(
+                resume=resume, follow=Follow(pull=1, url="pull/1", text="Checks failed:\n- test: failure")
+            ),
+        )
+        for resume in ("", "abc")
     ),
 )
 """Attempts of every kind: templates say different things for them."""
@@ -85,13 +84,13 @@ class TemplatePrompts:
             "attempt": run.key.attempt,
             "fresh": run.claim.fresh,
             "before": run.claim.before,
-            "message": run.claim.message,
-            "agent": run.claim.agent,
-            "model": run.claim.model,
             "issue": brief.issue,
             "pull": run.claim.follow.url if run.claim.follow else "",
             "remarks": run.claim.follow.text if run.claim.follow else "",
             "logs": brief.logs,
+            "message": run.claim.message,
+            "agent": run.claim.agent,
+            "model": run.claim.model,
             "verify_command": self._verify_command,
         }
 

@@ -24,6 +24,7 @@ DEFAULT_PRIORITY = 2
     epilog=texts.examples(
         'orch add "Fix the crash when the cart is empty"',
         'orch add "Translate the menu" -p 4 --after 12 --agent codex',
+        'orch add "Tidy up the tests" --model haiku --budget 0.50',
         'orch add "$(cat idea.txt)"      the first line is the title, the rest becomes notes',
     ),
 )
@@ -46,6 +47,15 @@ def add(
     agent: Annotated[
         str, typer.Option("--agent", metavar="NAME", help="An [agents.NAME] of config.toml.")
     ] = "",
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="Another model than the agent's.")
+    ] = "",
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", min=0, max=999_999_999, metavar="USD", help="What it may cost; 0: no limit."
+        ),
+    ] = None,
     notes: Annotated[str, typer.Option("--notes", metavar="TEXT", help="More about it, for the agent.")] = "",
 ) -> None:
     """Put a task into tasks.md. Prints its id."""
@@ -59,6 +69,8 @@ def add(
         title=" ".join(title.split()),
         priority=priority,
         agent=_known_agent(project, agent),
+        model=model,
+        budget=None if budget is None else round(budget, 2),
         notes="\n".join(filter(None, (_tidy(rest), _tidy(notes)))),
     )
     if not wish.title:
@@ -84,13 +96,13 @@ def _refuse_unwritable(task: "Task") -> None:
     read = tasks_md.parse(document.text)
     found = read.tasks.get(task.id)
     same = found is not None and (
-        (found.title, found.priority, found.after, found.agent, found.notes)
-        == (task.title, task.priority, task.after, task.agent, task.notes)
+        (found.title, found.priority, found.after, found.agent, found.model, found.budget, found.notes)
+        == (task.title, task.priority, task.after, task.agent, task.model, task.budget, task.notes)
     )
     if not same or len(read.tasks) + len(read.unnamed) != 1:
         raise ConfigError(
             f"{task.title!r} cannot be a task as it stands: tasks.md would read something else",
-            hint="no {braces} at its end (use -p, --after, --agent), no control characters, no mark in front",
+            hint="no {braces} at its end (use the options), no control characters, no mark in front",
         )
 
 

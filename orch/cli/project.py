@@ -1,5 +1,7 @@
 """`orch init`, `orch doctor`, `orch config check`: a project and what it needs."""
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from orch.cli import help as texts
@@ -7,9 +9,16 @@ from orch.cli.failure import FAILED
 from orch.cli.place import Place
 from orch.dashboard.plain import printable
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from orch.ports import Finding
+
 app = typer.Typer()
 config = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at config.toml.")
 app.add_typer(config, name="config", rich_help_panel=texts.PROJECT)
+forge = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at the forge.")
+app.add_typer(forge, name="forge", rich_help_panel=texts.PROJECT)
 
 
 @app.command(rich_help_panel=texts.PROJECT, epilog=texts.examples("orch init", "orch -C ~/src/shop init"))
@@ -41,7 +50,30 @@ def doctor(context: typer.Context) -> None:
     from orch import wiring
 
     place: Place = context.obj
-    findings = wiring.doctor(place.new_root)
+    _show_findings(wiring.doctor(place.new_root))
+
+
+@forge.command("check", epilog=texts.examples("orch forge check", "orch forge check --create-label"))
+def check_forge(
+    context: typer.Context,
+    *,
+    create_label: Annotated[
+        bool,
+        typer.Option("--create-label", help="Make the label that brings issues to orch, if it is missing."),
+    ] = False,
+) -> None:
+    """Check that the forge can be used: the token and what it may do, the label, the limits.
+
+    Each line says that it is fine or what to do. Exit code 1 if anything is wrong.
+    """
+    from orch import wiring
+
+    place: Place = context.obj
+    _show_findings(wiring.check_forge(place.open(), create_label=create_label))
+
+
+def _show_findings(findings: "Sequence[Finding]") -> None:
+    """A line for each; raises typer.Exit where one is not fine."""
     for finding in findings:
         mark = typer.style("ok", "green") if finding.ok else typer.style("!!", "red", bold=True)
         typer.echo(f"{mark}  {printable(finding.what)}")

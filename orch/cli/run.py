@@ -37,6 +37,7 @@ HINTS = {
         "orch run                        with a live dashboard",
         "orch run --plain                log lines, for systemd and the like",
         "orch run --until-idle --plain   end once there is nothing left to do",
+        "orch run --dry-run              what would be written to GitHub now",
     ),
 )
 def run(
@@ -45,6 +46,9 @@ def run(
     plain: Annotated[bool, typer.Option("--plain", help="Log lines, also on a terminal.")] = False,
     until_idle: Annotated[
         bool, typer.Option("--until-idle", help="End once nothing is active and nothing pending can start.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be written to the forge now; do nothing.")
     ] = False,
 ) -> None:
     """Work on the queue.
@@ -57,7 +61,21 @@ def run(
     run_beside_init()
     place: Place = context.obj
     project = place.open(log.warning)
+    if dry_run:
+        _rehearse(project)
+        return
     work(project, plain=plain or not sys.stdout.isatty(), until_idle=until_idle)
+
+
+def _rehearse(project: "Project") -> None:
+    from orch import wiring
+    from orch.dashboard.plain import printable
+
+    lines = wiring.rehearse(project)
+    for line in lines:
+        typer.echo(printable(line))
+    if not lines:
+        typer.echo("Nothing would be written to the forge.")
 
 
 def work(project: "Project", *, plain: bool, until_idle: bool) -> None:

@@ -96,9 +96,9 @@ class Config:
             max_load=self.limits.max_load,
             keep_days=self.coordinator.keep_days,
             keep_failed_seconds=None if keep is None else keep * 60,
+            forge=self.forge_policy(),
             budget=self.budget.budget(),
             fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
-            forge=self.forge_policy(),
         )
 
     def forge_policy(self) -> ForgePolicy:
@@ -141,8 +141,7 @@ class Config:
         """
         agent = self.agent_settings(name)
         more = (*environment.OF_AGENTS.get(agent.kind, ()), *agent.env_pass)
-        allowed = environment.allowed(self.environ, more, token=self.forge.token_env)
-        given = allowed | dict(agent.env)
+        given = environment.allowed(self.environ, more, token=self.forge.token_env) | dict(agent.env)
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:

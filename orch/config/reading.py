@@ -155,6 +155,16 @@ def _agents(value: object, default: str, override: str) -> tuple[dict[str, Agent
     return agents, problems
 
 
+def _passed_tokens(agents: Mapping[str, AgentSettings], token: str) -> list[Problem]:
+    """Agents that would be handed the forge's token, by a name that does not tell what it is."""
+    reason = f"{token!r} is [forge] token_env: orch pushes itself, no worker gets that"
+    return [
+        Problem((AGENTS, name, "env_pass"), reason)
+        for name, agent in agents.items()
+        if token and token in agent.env_pass
+    ]
+
+
 def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
     """Agents that should be taken over by one that is not there, or by themselves."""
     problems = []
@@ -166,16 +176,6 @@ def _fallbacks(agents: Mapping[str, AgentSettings]) -> list[Problem]:
             message = f"there is no table [agents.{agent.fallback}]{meant(agent.fallback, agents)}"
             problems.append(Problem(key, message))
     return problems
-
-
-def _passed_tokens(agents: Mapping[str, AgentSettings], token: str) -> list[Problem]:
-    """Agents that would be handed the forge's token, by a name that does not tell what it is."""
-    reason = f"{token!r} is [forge] token_env: orch pushes itself, no worker gets that"
-    return [
-        Problem((AGENTS, name, "env_pass"), reason)
-        for name, agent in agents.items()
-        if token and token in agent.env_pass
-    ]
 
 
 def _kind(name: str) -> AgentKind:

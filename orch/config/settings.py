@@ -105,7 +105,6 @@ class AgentKind(StrEnum):
     COMMAND = "command"
 
 
-AVAILABLE_FORGES = frozenset({ForgeKind.LOCAL, ForgeKind.GITHUB})
 """The kinds that this version has an adapter for. The others are known, and refused by name."""
 
 PERMISSION_MODES: Mapping[AgentKind, tuple[str, ...]] = {

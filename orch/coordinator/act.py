@@ -32,7 +32,8 @@ from orch.core.actions import (
     WriteTasks,
 )
 from orch.core.brief import Brief, describe_issue, describe_logs
-from orch.core.model import Evidence, PullRequest
+from orch.core.forge import Issue, Trust
+from orch.core.model import Evidence, PullRequest, Run
 from orch.errors import PermanentError
 from orch.ports import Ports, PullDraft
 
@@ -120,7 +121,8 @@ def _perform_silently(ports: Ports, action: Action) -> None:
         case Start(run, task):
             directory, worktree = ports.runs.directory(run.key), ports.trees / run.key.task
             command = ports.agents[run.claim.agent].command(run, directory, worktree)
-            prompt = ports.prompts.render(task, run, _make_brief(ports, action))
+            brief = make_brief(ports, run, action.issue, action.trust)
+            prompt = ports.prompts.render(task, run, brief)
             ports.executor.start(run.key, command, worktree, prompt)
         case Ask(key, reason):
             ports.worktrees.ask(key.task, reason)
@@ -164,14 +166,16 @@ def _publish(ports: Ports, action: Publish) -> PullRequest:
     return pull
 
 
-def _make_brief(ports: Ports, action: Start) -> Brief:
-    """What the forge has to say to the worker. Raises as the forge does: without it the work is not begun."""
-    issue, follow = "", action.run.claim.follow
-    if action.issue is not None:
-        comments = ports.tracker.comments(action.issue.number)
-        issue = describe_issue(action.issue, comments, action.trust)
+def make_brief(ports: Ports, run: Run, issue: Issue | None, trust: Trust) -> Brief:
+    """What the forge has to say to the worker of a run.
+
+    Raises TransientError where it cannot be asked: without it the work is not begun.
+    """
+    told, follow = "", run.claim.follow
+    if issue is not None:
+        told = describe_issue(issue, ports.tracker.comments(issue.number), trust)
     tails = ports.reviews.tails(follow.jobs) if follow and follow.jobs else {}
-    return Brief(issue, describe_logs(tails))
+    return Brief(told, describe_logs(tails))
 
 
 def _inspect(ports: Ports, action: Inspect) -> tuple[Evidence, PullRequest | None]:
@@ -181,4 +185,17 @@ def _inspect(ports: Ports, action: Inspect) -> tuple[Evidence, PullRequest | Non
     if agent is not None and run.exit is not None:
         verdict = agent.verdict(ports.runs.directory(run.key), run.exit)
         evidence = evidence.evolve(verdict=verdict)
+    if run.stopping is not None:
+        # It ends as it was asked to, whatever is there: the forge may hang, and a person waits.
+        return evidence, _known_pull(run)
     return evidence, ports.forge.find(run.claim.branch)
+
+
+def _known_pull(run: Run) -> PullRequest | None:
+    """The pull request that there was before an attempt, as far as its claim tells."""
+    claim = run.claim
+    return (
+        PullRequest(claim.pull, claim.follow.url if claim.follow else "", claim.branch)
+        if claim.pull
+        else None
+    )

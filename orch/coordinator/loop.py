@@ -31,6 +31,8 @@ SHOW_SECONDS = 0.25
 """While results come in one after the other, what the turns came to is written and shown this often."""
 MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
+RENEWED_SECONDS = 1.0
+"""The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
 LEAVE_SECONDS = 5.0
 """A drained coordinator waits this long for git and the forge; what is cut off is done again later. Then it
 waits as long for hooks; those that are left are ended."""
@@ -165,7 +167,7 @@ class Coordinator:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
-                self._renew_presence()
+                renewed = self._renew_presence()
                 before, ports, policy = state, self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
@@ -185,7 +187,8 @@ class Coordinator:
                 if drained:
                     self._leave()
                     break
-                timeout = min(wake_at - ports.clock.now(), ports.supervisor.interval)
+                soon = RENEWED_SECONDS if renewed else ports.supervisor.interval
+                timeout = min(wake_at - ports.clock.now(), soon)
                 wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
             self._tell(Life.STOPPING, state)
             self._setup.ports.announcer.close(LEAVE_SECONDS)
@@ -207,13 +210,16 @@ class Coordinator:
         policy = self._setup.policy
         return policy if self._launches else policy.evolve(max_concurrent_workers=0)
 
-    def _renew_presence(self) -> None:
+    def _renew_presence(self) -> bool:
+        """Whether something was, or is, missing: then it is looked at again soon."""
         try:
-            if self._renew():
-                log.warning("the files of orch were removed while it ran; what it knows it goes on with")
-                self._watch()
+            if not self._renew():
+                return False
+            log.warning("the files of orch were removed while it ran; what it knows it goes on with")
+            self._watch()
         except TransientError as error:
             log.error("%s", error)  # noqa: TRY400
+        return True
 
     def _watch(self) -> None:
         self._mailbox.watch(self._setup.files, self._setup.folders)

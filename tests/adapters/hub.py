@@ -17,6 +17,7 @@ from orch.adapters.forge.github.usage import Meter
 from orch.core.forge import Trust
 from tests.adapters.repositories import CONFIG, REMOTE, Sample
 from tests.github.fake import FakeGitHub
+from tests.github.traffic import Reply
 
 NAME = "acme/widget"
 OPENING, TRUST = Opening(), Trust()
@@ -25,7 +26,7 @@ SECONDS = 30
 
 
 def address_of(github: FakeGitHub) -> Address:
-    return Address(github.api_url, github.url, NAME)
+    return Address(github.url, NAME)
 
 
 def credentials_of(github: FakeGitHub, environ: Mapping[str, str] | None = None) -> Credentials:
@@ -64,6 +65,18 @@ def clone(github: FakeGitHub, folder: Path) -> Sample:
     (sample.root / ".git" / "config").write_text(CONFIG + REMOTE.format(url=github.clone_url))
     sample.git("remote", "set-head", "origin", "main")
     return sample
+
+
+@dataclass(frozen=True)
+class Says:
+    """A trouble: GitHub answers this, and does nothing."""
+
+    status: int
+    body: str
+    after_write: bool = False
+
+    def spoil(self, reply: Reply | None) -> Reply:
+        return Reply(self.status, {"Content-Type": "application/json; charset=utf-8"}, self.body.encode())
 
 
 @dataclass

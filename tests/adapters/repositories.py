@@ -88,12 +88,13 @@ class Sample:
             found[name], rest = rest[:size].decode().strip(), rest[size + 1 :]
         return found
 
-    def push_elsewhere(self, name: str, text: str) -> str:
-        """Somebody else pushes a commit to the base branch of origin; gives the sha."""
+    def push_elsewhere(self, name: str, text: str, *, branch: str = "main") -> str:
+        """Somebody else pushes a commit to a branch of origin, by default the base; gives the sha."""
         clone = self.root.with_name(f"{self.root.name}-clone-{time.monotonic_ns()}")
         self.git("clone", "--quiet", str(self.origin), str(clone), where=self.root.parent)
+        self.git("checkout", "--quiet", branch, where=clone)
         sha = self.commit(name, text, where=clone)
-        self.git("push", "--quiet", "origin", "HEAD:main", where=clone)
+        self.git("push", "--quiet", "origin", f"HEAD:{branch}", where=clone)
         shutil.rmtree(clone)
         return sha
 

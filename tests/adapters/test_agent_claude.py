@@ -111,11 +111,12 @@ class TestCommand:
         assert command.argv[command.argv.index("--resume") + 1] == command.session_id == SESSION
         assert "--session-id" not in command.argv
 
+    @pytest.mark.parametrize("words", [("--resume", "{}"), ("--session-id={}",)])
     def test_a_conversation_that_somebody_has_is_waited_for(
-        self, binary: Path, directory: Path, tmp_path: Path
+        self, binary: Path, directory: Path, tmp_path: Path, words: tuple[str, ...]
     ) -> None:
         code, session = "import sys; print(flush=True); sys.stdin.read()", str(uuid.uuid4())
-        argv = [sys.executable, "-c", code, "--resume", session]
+        argv = [sys.executable, "-c", code, *(word.format(session) for word in words)]
         with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
             assert child.stdout
             child.stdout.readline()
@@ -125,6 +126,16 @@ class TestCommand:
             assert "orch retry t-1 --fresh" in raised.value.hint
             child.send_signal(signal.SIGKILL)
         assert agent_of(binary).command(run_of(resume=session), directory, tmp_path).session_id == session
+
+    def test_a_person_may_read_its_file(self, binary: Path, directory: Path, tmp_path: Path) -> None:
+        code, session = "import sys; print(flush=True); sys.stdin.read()", str(uuid.uuid4())
+        argv = [sys.executable, "-c", code, f"{tmp_path}/{session}.jsonl"]
+        with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+            assert child.stdout
+            child.stdout.readline()
+            command = agent_of(binary).command(run_of(resume=session), directory, tmp_path)
+            child.send_signal(signal.SIGKILL)
+        assert command.session_id == session
 
 
 class TestProblem:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orch.adapters.agents.claude_stream import ClaudeProgress, Prices
+from orch.adapters.agents.claude import ClaudeAgent
+from orch.adapters.agents.claude_prices import Prices
+from orch.adapters.agents.claude_stream import ClaudeProgress
 from orch.adapters.agents.progress import KEPT, Logs
+from orch.config import AgentKind, AgentSettings
 from orch.core.model import Activity, Cause, EndReason, Exit, Verdict
 from tests.adapters.transcripts import NAMES, transcript
 
@@ -261,8 +265,19 @@ class TestCost:
         prices.learn("cheap", {"inputTokens": 10, "costUSD": 1})
         prices.learn("dear", {"inputTokens": 10, "costUSD": 2})
         prices.learn("free", {"inputTokens": 10, "costUSD": 0})
-        assert (prices.of("cheap"), prices.of("other")) == (0.1, 0.2)
-        assert Prices().of("any") == 0
+        assert (prices.estimate("cheap", 1), prices.estimate("other", 1)) == (0.1, 0.2)
+        assert Prices().estimate("any", 1) == 0
+
+    def test_an_agent_that_has_just_started_knows_the_prices_of_earlier_runs(self, tmp_path: Path) -> None:
+        settings = AgentSettings(kind=AgentKind.CLAUDE)
+        runs = tmp_path / "runs"
+        recorded = transcript("commit")
+        earlier = recorded.write(runs / "t-1" / "1")
+        running = recorded.write(runs / "t-2" / "1", b"\n".join(recorded.lines[:4]))
+        activity = ClaudeAgent("claude", settings, {}, root=tmp_path).activity(running)
+        shutil.rmtree(earlier)
+        assert activity.cost_usd == pytest.approx(0.0055, abs=0.0005)
+        assert ClaudeAgent("claude", settings, {}, root=tmp_path).activity(running).cost_usd == 0
 
     def test_where_only_the_sum_is_told_the_difference_counts(self) -> None:
         first, second = result(total_cost_usd=0.5), result(total_cost_usd=0.75)
@@ -319,6 +334,11 @@ class TestActivity:
     )
     def test_it_is_one_line(self, events: Sequence[dict[str, Any]], text: str) -> None:
         assert play(*events).activity().text == text
+
+    def test_a_limit_is_over_when_there_is_an_answer(self) -> None:
+        info = {"status": "rejected", "rateLimitType": "five_hour"}
+        activity = play({"type": "rate_limit_event", "rate_limit_info": info}, say("on we go")).activity()
+        assert (activity.limit, activity.text) == ("", "on we go")
 
     def test_retries_are_counted_until_there_is_an_answer(self) -> None:
         retry = {"type": "system", "subtype": "api_retry", "attempt": 3}
@@ -466,12 +486,27 @@ class TestLogs:
             file.write(json.dumps(say("two", "b")) + "\n")
         assert logs.activity(tmp_path).text == "two"
 
+    def test_what_the_verdict_has_read_is_in_the_activity(self, tmp_path: Path) -> None:
+        logs = Logs(lambda _: ClaudeProgress())
+        path = tmp_path / "stdout.jsonl"
+        path.write_text(json.dumps(say("one", "a")) + "\n")
+        assert not logs.activity(tmp_path).done
+        with path.open("a") as file:
+            file.write(json.dumps(say("two", "b")) + "\n" + json.dumps(result()))
+        assert logs.verdict(tmp_path, OK).ok
+        assert logs.activity(tmp_path).done
+        assert logs.activity(tmp_path).text == "two"
+
     def test_another_file_begins_anew(self, tmp_path: Path) -> None:
         logs = Logs(lambda _: ClaudeProgress())
         path = tmp_path / "stdout.jsonl"
         path.write_text("".join(json.dumps(say("x", name)) + "\n" for name in "abcdef"))
         assert logs.activity(tmp_path).turns == 6
-        path.write_text(json.dumps(say("y", "g")) + "\n")
+        line = json.dumps(say("y", "g")) + "\n"
+        path.write_text(line[:9])
+        assert logs.activity(tmp_path).turns == 0
+        with path.open("a") as file:
+            file.write(line[9:])
         assert logs.activity(tmp_path).turns == 1
 
     def test_the_runs_that_are_remembered_are_few(self, tmp_path: Path) -> None:

@@ -196,6 +196,7 @@ def test_what_it_says_on_stderr_counts_where_nothing_else_does(tmp_path: Path) -
 def test_other_ends(tmp_path: Path) -> None:
     assert play(*STREAM[:3]).verdict(OK, tmp_path).cause is Cause.UNFINISHED
     assert play(*STREAM[:3]).verdict(FAILED, tmp_path).reason == "exit code 1"
+    assert play({"type": "turn.failed"}).verdict(OK, tmp_path).reason == "it ended with an error"
     stopped = play(*STREAM[:6]).verdict(Exit(EndReason.STOPPED), tmp_path)
     assert (stopped.ok, stopped.charged, stopped.tail) == (False, False, "I am done.")
 

@@ -67,7 +67,7 @@ def sample(tmp_path: Path, samples: Samples) -> Sample:
 def test_the_repository_is_that_of_origin(sample: Sample, url: str, api: str, site: str, name: str) -> None:
     sample.git("remote", "set-url", "origin", url)
     found = locate(sample.root, api_url=api)
-    assert found == Address(api.rstrip("/"), site, name)
+    assert found == Address(site, name)
     assert origin_name(sample.root, found) == name
 
 

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 
 from orch.adapters.forge.github.connection import Connection
-from orch.adapters.forge.github.failures import MissingError, RefusedError
+from orch.adapters.forge.github.failures import DeniedError, MissingError, RefusedError
 from orch.adapters.forge.github.usage import Meter
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
-from tests.adapters.hub import connect, credentials_of
+from tests.adapters.hub import Says, connect, credentials_of
 from tests.github.fake import STRANGER, FakeGitHub
 from tests.github.faults import (
     BadGateway,
@@ -26,6 +26,7 @@ from tests.github.faults import (
     Trouble,
     Truncated,
 )
+from tests.github.traffic import Reply
 
 HERE = "/repos/acme/widget"
 COMMENTS = f"{HERE}/issues/1/comments"
@@ -340,16 +341,76 @@ def test_writes_keep_their_distance(github: FakeGitHub) -> None:
     assert [round(wait, -1) for wait in waits] == [1000, 1000]
 
 
-def test_a_permanent_word_of_graphql(github: FakeGitHub) -> None:
-    class Strange:
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("ODD", PermanentError),
+        ("FORBIDDEN", DeniedError),
+        ("INSUFFICIENT_SCOPES", DeniedError),
+        ("INTERNAL", TransientError),
+        ("", TransientError),
+        ("UNPROCESSABLE", RefusedError),
+    ],
+)
+def test_the_words_of_graphql(github: FakeGitHub, kind: str, error: type[OrchError]) -> None:
+    said = f'{{"data": null, "errors": [{{"type": "{kind}", "message": "Something went wrong"}}]}}'
+    github.faults.add("POST", "/graphql", Says(200, said))
+    with connect(github) as connection, pytest.raises(error, match="query viewer: Something went wrong"):
+        connection.ask(VIEWER, {}, dict[str, Any])
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "error", "word"),
+    [
+        (403, {"x-github-sso": "required"}, DeniedError, "single sign-on"),
+        (403, {"x-accepted-github-permissions": "issues=write"}, DeniedError, "needs issues=write"),
+        (403, {}, DeniedError, "orch forge check"),
+        (503, {}, TransientError, "not well"),
+        (408, {}, TransientError, "not well"),
+        (418, {}, RefusedError, "418 nothing to say"),
+        (302, {}, TransientError, "renamed"),
+    ],
+)
+def test_the_words_of_rest(
+    github: FakeGitHub, status: int, headers: dict[str, str], error: type[OrchError], word: str
+) -> None:
+    class Odd:
         after_write = False
 
-        def spoil(self, reply: object) -> Any:
-            from tests.github.traffic import Reply
+        def spoil(self, reply: object) -> Reply:
+            body = b'{"message": "nothing to say", "errors": ["", {"message": 3}, {"code": "x"}, 7]}'
+            return Reply(status, headers, body)
 
-            body = b'{"data": null, "errors": [{"type": "ODD", "message": "No such thing"}]}'
-            return Reply(200, {"Content-Type": "application/json"}, body)
+    github.faults.add("GET", "/user", Odd())
+    with connect(github) as connection, pytest.raises(error) as caught:
+        connection.read("/user", Made)
+    assert word in str(caught.value)
 
-    github.faults.add("POST", "/graphql", Strange())
-    with connect(github) as connection, pytest.raises(PermanentError, match="No such thing"):
-        connection.ask(VIEWER, {}, dict[str, Any])
+
+@pytest.mark.parametrize("said", ["Issue is locked", "Repository was archived so is read-only."])
+def test_what_no_right_changes_is_final(github: FakeGitHub, said: str) -> None:
+    github.open_issue("One")
+    github.faults.add("POST", COMMENTS, Says(403, f'{{"message": "{said}"}}'))
+    with connect(github) as connection, pytest.raises(RefusedError, match=said):
+        comment(connection)
+
+
+def test_an_answer_that_is_no_object_has_nothing_to_say(github: FakeGitHub) -> None:
+    github.faults.add("GET", "/user", Says(404, "[1, 2]"))
+    with connect(github) as connection, pytest.raises(MissingError, match="404 "):
+        connection.read("/user", Made)
+
+
+def test_headers_that_are_no_numbers(github: FakeGitHub) -> None:
+    class Odd:
+        after_write = False
+
+        def spoil(self, reply: object) -> Reply:
+            headers = {"X-RateLimit-Remaining": "many", "X-RateLimit-Limit": "more", "Retry-After": "soon"}
+            return Reply(429, headers, b"{}")
+
+    github.faults.add("GET", "/user", Odd(), times=2)
+    with connect(github) as connection:
+        for _ in range(2):
+            with pytest.raises(TransientError, match="makes no sense"):
+                connection.read("/user", Made)

@@ -12,7 +12,7 @@ from orch.adapters.forge.github.usage import Meter
 from orch.core.forge import PullStatus, Reply, Telling
 from orch.errors import PermanentError, TransientError
 from orch.ports import PullDraft
-from tests.adapters.hub import Desk, desk
+from tests.adapters.hub import Desk, Says, desk
 from tests.fakes.clock import FakeClock
 from tests.github.fake import BOT, MEMBER, STRANGER, FakeGitHub
 from tests.github.faults import (
@@ -26,6 +26,7 @@ from tests.github.faults import (
     Trouble,
     Truncated,
 )
+from tests.github.traffic import Reply as Wire
 
 BRANCH = "orch/gh-1-fix"
 DRAFT = PullDraft(BRANCH, "Fix it", "Fixes #1\n")
@@ -156,6 +157,59 @@ def test_pull_requests_of_other_branches_are_not_orchs(github: FakeGitHub, here:
     github.push("mine", {"a.txt": "a"})
     github.open_pull("mine")
     assert list(here.forge().pulls()) == []
+
+
+def test_github_that_does_not_see_yet_what_was_pushed(github: FakeGitHub, here: Desk) -> None:
+    here.commit(BRANCH, "a.txt", "a")
+    forge = here.forge()
+    said = '{"message": "Validation Failed", "errors": [{"field": "head", "code": "invalid"}]}'
+    github.faults.add("POST", "*/pulls", Says(422, said), times=4)
+    for _ in range(3):
+        with pytest.raises(TransientError, match="head invalid"):
+            forge.publish(DRAFT)
+    with pytest.raises(PermanentError, match="head invalid"):
+        forge.publish(DRAFT)
+    assert forge.publish(DRAFT).number == 1
+
+
+def test_work_that_came_into_the_base_by_another_way(github: FakeGitHub, here: Desk) -> None:
+    here.commit(BRANCH, "a.txt", "a")
+    here.sample.git("push", "--quiet", str(github.path), f"{BRANCH}:main")
+    with pytest.raises(PermanentError, match="nothing that main has not"):
+        here.forge().publish(DRAFT)
+
+
+def test_a_base_that_is_not_there_is_told(github: FakeGitHub, here: Desk) -> None:
+    here.commit(BRANCH, "a.txt", "a")
+    said = '{"message": "Validation Failed", "errors": [{"field": "base", "code": "invalid"}]}'
+    github.faults.add("POST", "*/pulls", Says(422, said))
+    with pytest.raises(PermanentError, match="base invalid"):
+        here.forge().publish(DRAFT)
+
+
+def test_a_pull_request_that_is_opened_in_the_very_moment(github: FakeGitHub, here: Desk) -> None:
+    here.commit(BRANCH, "a.txt", "a")
+
+    class Late:
+        """A worker opens it between the look and the write."""
+
+        after_write = False
+
+        def spoil(self, reply: object) -> Wire:
+            github.open_pull(BRANCH, "Mine")
+            said = (
+                b'{"message": "Validation Failed", "errors": [{"message": "A pull request already exists"}]}'
+            )
+            return Wire(422, {"Content-Type": "application/json"}, said)
+
+    github.faults.add("POST", "*/pulls", Late())
+    assert here.forge().publish(DRAFT).title == "Mine"
+
+
+def test_a_title_as_github_writes_it(github: FakeGitHub, here: Desk) -> None:
+    here.commit(BRANCH, "a.txt", "a")
+    pull = here.forge().publish(PullDraft(BRANCH, "Fix\n  " + "x" * 300, ""))
+    assert pull.title == "Fix " + "x" * 252
 
 
 # --- how it is opened ------------------------------------------------------------------------------------
@@ -361,7 +415,7 @@ WRITES = {
 
 SOME = (BadGateway(), Dropped(after_write=False), Nonsense(html=False), SecondaryLimited(retry_after=0))
 """For the small writes. That each fault of a write is a TransientError, test_github_connection holds."""
-GREAT = ("the pull request", "the comment", "an answer in a thread", "the merge")
+GREAT = ("the pull request", "the comment")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from orch.core.forge import Deed, Person, Telling, Trust, Wanted
 from orch.errors import TransientError
-from tests.adapters.hub import Desk, desk
+from tests.adapters.hub import Desk, Says, desk
 from tests.github.fake import BOT, MEMBER, OWNER, STRANGER, FakeGitHub, fake_github
 from tests.github.faults import BadGateway, Nonsense, ServerError
 
@@ -219,8 +219,8 @@ def test_a_repository_that_is_renamed_meanwhile(github: FakeGitHub, here: Desk) 
     github.state.name = "gadget"
     github.open_issue("Another", labels=["orch"])
     github.open_issue("Third")
-    assert tracker.look(Wanted()).issues is None
-    assert "was renamed" in here.warnings[0]
+    with pytest.raises(TransientError, match="was renamed"):
+        tracker.look(Wanted())
     assert numbers(tracker.look(Wanted())) == [1, 2]
     assert here.hub.name == "acme/gadget"
     tracker.tell(1, Telling("Started"))
@@ -233,11 +233,13 @@ def test_one_half_that_cannot_be_seen_does_not_hide_the_other(github: FakeGitHub
     wanted = Wanted(pulls=frozenset({f"{github.url}/acme/widget/pull/{pull.number}"}))
     tracker = here.tracker()
     here.hub.repository()
-    github.faults.add("GET", ISSUES, ServerError())
-    sight = tracker.look(wanted)
-    assert sight.issues is None
-    assert len(sight.pulls or {}) == 1
-    assert "not well" in here.warnings[0]
+    github.faults.add("GET", ISSUES, ServerError(), times=2)
+    for _ in range(2):
+        sight = tracker.look(wanted)
+        assert sight.issues is None
+        assert len(sight.pulls or {}) == 1
+    (warning,) = here.warnings
+    assert "not well" in warning
     github.faults.add("GET", "*/pulls", ServerError())
     sight = tracker.look(wanted)
     assert (numbers(sight), sight.pulls) == ([1], None)
@@ -256,7 +258,8 @@ def test_nonsense_changes_nothing(github: FakeGitHub, here: Desk, html: bool) ->
     tracker.look(Wanted())
     github.close(1)
     github.faults.add("GET", ISSUES, Nonsense(html=html))
-    assert tracker.look(Wanted()).issues is None
+    with pytest.raises(TransientError, match="makes no sense"):
+        tracker.look(Wanted())
     assert tracker.look(Wanted()).issues == {}
 
 
@@ -286,3 +289,61 @@ def test_a_long_text_is_shortened_to_what_github_takes(github: FakeGitHub, here:
     github.open_issue("Bug", labels=["orch"])
     here.tracker().tell(1, Telling("x" * 100_000))
     assert "(shortened)" in github.issue(1).comments[0].body
+
+
+def test_a_look_tells_all_or_nothing(github: FakeGitHub, here: Desk, clock: Clock) -> None:
+    """What is missing would be taken for gone, and its task would leave the queue."""
+    with github.at_once():
+        github.open_issue("Parent")
+        for number in range(2, 104):
+            clock.now += 100
+            github.open_issue("Child", labels=["orch"])
+            github.block(number, 1)
+    tracker = here.tracker()
+    assert tracker.look(Wanted()).issues is None
+    found = tracker.look(Wanted()).issues or {}
+    assert len(found) == 102
+    assert {issue.parents for issue in found.values()} == {(1,)}
+    clock.now += 100
+    with github.at_once():
+        for number in range(2, 104):
+            github.edit(number, body="More")
+    first = tracker.look(Wanted()).issues or {}
+    assert sorted(issue.body for issue in first.values()) == ["", ""] + ["More"] * 100, "two as they were"
+    second = tracker.look(Wanted()).issues or {}
+    assert {issue.body for issue in second.values()} == {"More"}
+
+
+def test_a_repository_that_is_not_seen_is_not_one_without_issues(
+    github: FakeGitHub, here: Desk, clock: Clock
+) -> None:
+    tracker = here.tracker()
+    github.open_issue("Bug")
+    clock.now += 1000
+    github.open_issue("Newer")
+    said = '{"data": {"repository": null}, "errors": [{"type": "NOT_FOUND", "message": "No such thing"}]}'
+    github.faults.add("POST", "/graphql", Says(200, said), containing="issues")
+    with pytest.raises(TransientError, match="does not show acme/widget"):
+        tracker.look(Wanted(frozenset({1})))
+    assert numbers(tracker.look(Wanted(frozenset({1})))) == [1]
+
+
+def test_who_may_not_ask_knows_nobody(github: FakeGitHub, here: Desk) -> None:
+    github.open_issue("Wish", by=STRANGER)
+    github.label(1, "orch", by=MEMBER)
+    github.faults.add("GET", "*/permission", Says(403, '{"message": "Must have push access"}'))
+    found = here.tracker().look(Wanted()).issues or {}
+    assert found[1].labelled == Deed(Person(MEMBER, "NONE"), found[1].updated_at)
+    github.open_issue("Wish", by=STRANGER)
+    github.label(2, "orch", by=STRANGER)
+    github.faults.add("GET", "*/permission", Says(404, '{"message": "Not Found"}'))
+    found = here.tracker().look(Wanted()).issues or {}
+    assert found[2].labelled == Deed(Person(STRANGER, "NONE"), found[2].updated_at)
+
+
+def test_a_github_without_dependencies(github: FakeGitHub, here: Desk) -> None:
+    github.open_issue("One")
+    github.open_issue("Two", labels=["orch"])
+    github.block(2, 1)
+    github.faults.add("GET", "*/blocked_by", Says(404, '{"message": "Not Found"}'))
+    assert (here.tracker().look(Wanted()).issues or {})[2].parents == ()

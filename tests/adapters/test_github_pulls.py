@@ -7,7 +7,7 @@ import pytest
 
 from orch.core.forge import Checks, Job, Person, PullStatus, Remark, Reply, Wanted
 from orch.ports import PullDraft, Tracker
-from tests.adapters.hub import Desk, desk
+from tests.adapters.hub import Desk, Says, desk
 from tests.fakes.clock import FakeClock
 from tests.github.fake import BOT, MEMBER, OWNER, STRANGER, FakeGitHub, fake_github
 from tests.github.state import Annotation
@@ -331,3 +331,41 @@ def test_the_token_of_an_app_is_known_by_graphql(github: FakeGitHub, here: Desk)
     assert here.hub.login() == BOT
     assert here.hub.is_me(f"{BOT}[bot]")
     assert not here.hub.is_me(MEMBER)
+
+
+def test_jobs_that_the_token_may_not_see(github: FakeGitHub, here: Desk) -> None:
+    number = open_pull(github)
+    check = github.finish_check(number, "build", "failure")
+    denied = Says(403, '{"message": "Resource not accessible by personal access token"}')
+    github.faults.add("GET", "*/jobs", denied)
+    (job,) = look(github, here.tracker(), number).jobs
+    assert (job.id, job.attempt, job.trouble) == (check.id, 1, "")
+    github.faults.add("GET", "*/annotations", denied)
+    (job,) = look(github, here.tracker(), number).jobs
+    assert (job.attempt, job.trouble) == (1, "")
+
+
+def test_checks_of_actions_that_are_done_tell_who_expects_them(github: FakeGitHub, here: Desk) -> None:
+    """Whoever has jobs run again says so: nothing else tells that a red head is worth another look."""
+    number, tracker = open_pull(github), here.tracker()
+    github.finish_check(number, "build", "failure")
+    assert look(github, tracker, number).checks is Checks.RED
+    tracker.expect(number)
+    tracker.expect(99)
+    github.finish_check(number, "build")
+    assert look(github, tracker, number).checks is Checks.GREEN
+
+
+def test_a_pull_request_that_is_gone(github: FakeGitHub, here: Desk, clock: FakeClock) -> None:
+    number, tracker = open_pull(github), here.tracker()
+    url = url_of(github, number)
+    look(github, tracker, number)
+    github.state.issues[number].deleted = True
+    tracker.expect(number)
+    assert tracker.look(Wanted(pulls=frozenset({url}))).pulls == {}
+    github.traffic.clear()
+    assert tracker.look(Wanted(pulls=frozenset({url}))).pulls == {}
+    assert github.traffic.count("POST", "/graphql") == 0
+    github.state.issues[number].deleted = False
+    clock.advance(200)
+    assert look(github, tracker, number).number == number, "it was only not seen yet"

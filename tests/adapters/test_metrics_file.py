@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from orch.adapters.store.metrics_file import MetricsFile
+from orch.adapters.store.metrics_file import MetricsFile, SeenForge
+from orch.core.forge import Usage
 from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import Claim, Mark, Outcome, OutcomeKind, Phase, Process, Run, RunKey, Status, Task
 from orch.core.state import Snapshot
@@ -253,3 +254,20 @@ def test_the_caution_after_a_lack_of_memory_survives_a_restart(file: MetricsFile
     found = file.read()
     assert found is not None
     assert found.capacity == 2
+
+
+def test_what_was_seen_of_the_forge_is_kept_for_whoever_looks(path: Path, file: MetricsFile) -> None:
+    assert file.forge() == SeenForge()
+    usage = Usage(120, 4880, 1_700_003_600.0, 9)
+    awaiting, reviews = {"gh-7": "Bug, by sam (none)"}, {"pull/1": "checks failed"}
+    file.write(replace(SNAPSHOT, usage=usage, awaiting=awaiting, reviews=reviews))
+    assert MetricsFile(path, warn=pytest.fail).forge() == SeenForge(usage, awaiting, reviews)
+    path.write_text("{")
+    assert file.forge() == SeenForge()
+
+
+def test_errors_of_the_forge_survive_a_restart(file: MetricsFile) -> None:
+    file.write(replace(SNAPSHOT, metrics=METRICS.evolve(forge_errors=12)))
+    found = file.read()
+    assert found is not None
+    assert found.forge_errors == 12

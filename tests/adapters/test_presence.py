@@ -120,6 +120,15 @@ def test_a_lock_whose_file_was_removed_is_taken_again(tmp_path: Path) -> None:
     assert not (tmp_path / ".orch" / "coordinator.pid").exists()
 
 
+def test_a_pid_that_was_removed_is_published_again(tmp_path: Path) -> None:
+    mine = presence(tmp_path)
+    with mine:
+        (tmp_path / ".orch" / "coordinator.pid").unlink()
+        assert mine.renew()
+        assert not mine.renew()
+        assert (tmp_path / ".orch" / "coordinator.pid").read_text() == f"{os.getpid()}\n"
+
+
 def test_who_was_quicker_keeps_it(tmp_path: Path) -> None:
     mine = presence(tmp_path)
     with mine:

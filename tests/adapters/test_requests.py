@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orch.adapters.store.requests import RequestFiles
-from orch.core.model import PauseRequest, Request, RetryRequest, SendRequest, StopRequest
+from orch.core.model import ApproveRequest, PauseRequest, Request, RetryRequest, SendRequest, StopRequest
 from orch.errors import PermanentError, TransientError
 from orch.ports import RequestStore
 from tests.adapters.crash import full_disk, killed_at
@@ -58,7 +58,16 @@ class TestContract:
         assert store.paused() is None
 
     @pytest.mark.parametrize(
-        "request_", [*ALL, STOP_NOW, RESUME, RetryRequest("t-3"), SendRequest("t-3", "", "1")], ids=str
+        "request_",
+        [
+            *ALL,
+            STOP_NOW,
+            RESUME,
+            RetryRequest("t-3"),
+            SendRequest("t-3", "", "1"),
+            ApproveRequest("gh-7", "ab"),
+        ],
+        ids=str,
     )
     def test_what_was_asked_is_read_until_it_is_dismissed(
         self, store: RequestStore, request_: Request
@@ -103,6 +112,7 @@ class TestContract:
         [
             StopRequest("../x", ""),
             RetryRequest(""),
+            ApproveRequest("7", "ab"),
             RetryRequest("471"),
             StopRequest("all", ""),
             SendRequest("../x", "", "1"),
@@ -162,6 +172,7 @@ class TestFiles:
             ("stop-t-3.json", b'{"kind": "stop", "task": "t-4"}'),
             ("stop-t-3.json", b'{"kind": "retry", "task": "t-3"}'),
             ("stop-t-3.json", b'{"kind": "launch", "task": "t-3"}'),
+            ("approve-gh-7.json", b'{"kind": "approve", "task": "gh-7"}'),
             ("stop-..json", b'{"kind": "stop", "task": "."}'),
             ("hello.json", b'{"kind": "stop", "task": "t-3"}'),
         ],

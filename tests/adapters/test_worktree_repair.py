@@ -82,6 +82,32 @@ def test_a_branch_that_another_machine_left_on_origin_is_gone_on_with(place: Pla
     place.check()
 
 
+def test_what_somebody_pushed_on_top_of_the_branch_is_gone_on_with(place: Place) -> None:
+    place.worktrees.ensure(RUN, BRANCH)
+    place.commit("a.txt")
+    place.git("push", "--quiet", "origin", BRANCH)
+    place.worktrees.remove("t-1")
+    theirs = place.sample.push_elsewhere("theirs.txt", "theirs", branch=BRANCH)
+    newest = place.sample.push_elsewhere("new.txt", "new")
+    place.worktrees.ensure(NEXT, BRANCH)
+    assert place.git("rev-parse", "HEAD") == theirs
+    assert place.git("rev-parse", "origin/main") == newest, "the base can be merged as it is now"
+    place.check()
+
+
+def test_what_others_pushed_elsewhere_does_not_replace_the_branch(place: Place) -> None:
+    place.worktrees.ensure(RUN, BRANCH)
+    first = place.commit("a.txt")
+    place.git("push", "--quiet", "origin", BRANCH)
+    ours = place.commit("b.txt")
+    place.worktrees.remove("t-1")
+    place.sample.push_elsewhere("theirs.txt", "theirs", branch=BRANCH)
+    place.worktrees.ensure(NEXT, BRANCH)
+    assert place.git("rev-parse", "HEAD") == ours
+    assert place.git("merge-base", "HEAD", f"origin/{BRANCH}") == first
+    place.check()
+
+
 def test_a_leftover_branch_without_work_starts_at_the_newest_base(place: Place) -> None:
     place.sample.git("branch", BRANCH)
     newest = place.sample.push_elsewhere("new.txt", "new")

@@ -324,6 +324,7 @@ class TestPermissions:
         (cache / "file").write_text("x")
         cache.chmod(0o555)
         cache.parent.chmod(0o500)
+        place.tree.chmod(0o555)
         assert "ref" in self.remove(place)
         assert not place.tree.exists()
         assert not (place.trees / ".removed").exists()

@@ -91,7 +91,7 @@ def test_a_usage_limit_parks_and_the_conversation_goes_on(world: World) -> None:
     world.api.script = script
     project.write_tasks("[] t-1: Do it in two halves")
     running = project.start("--until-idle")
-    project.wait_for(lambda: "claude limited until" in project.orch("status"), "the notice")
+    project.wait_for(lambda: "claude limited until" in project.log(), "the notice")
     running.wait(120)
     assert project.statuses() == {"t-1": "completed"}
     first, second = world.file("t-1", 1, "outcome.json"), world.file("t-1", 2, "outcome.json")
@@ -139,6 +139,25 @@ def test_coordinator_and_worker_are_killed_and_the_conversation_goes_on(world: W
     assert project.leftovers() == []
 
 
+def test_the_conversation_is_told_what_was_wrong(world: World) -> None:
+    project = world.project
+    world.configure(
+        tables='[verify]\ncommand = "test -e second.txt || { echo second.txt is missing; false; }"\n'
+    )
+
+    replies: list[Reply] = [bash(commit("first")), Say("Done."), bash(commit("second")), Say("Done now.")]
+    world.api.script = lambda ask: replies[ask.turn]
+    project.write_tasks("[] t-1: Two files")
+    project.orch("run", "--plain", "--until-idle")
+    assert project.statuses() == {"t-1": "completed"}
+    assert len(world.api.sessions()) == 1
+    told = json.dumps(world.api.asks[2].messages[-1])
+    assert "second.txt is missing" in told
+    assert "Add first" in world.api.asks[2].text
+    outcome = world.file("t-1", 2, "outcome.json")
+    assert outcome["cost_usd"] == pytest.approx(2 * CALL_USD), "of this attempt alone"
+
+
 def test_sigterm_from_outside_costs_no_attempt_and_the_conversation_goes_on(world: World) -> None:
     project = world.project
     world.configure(tables="[retry]\nmax_attempts = 1\n")
@@ -183,6 +202,53 @@ def test_a_conversation_that_a_person_has_open_waits(world: World, tmp_path: Pat
     assert conversations.find_noted(notes, session) == 0
 
 
+def test_one_that_is_stopped_keeps_its_work_and_goes_on_when_it_is_wanted(world: World) -> None:
+    project = world.project
+    world.configure()
+    replies: list[Reply] = [
+        bash('echo half > half.txt; echo started > "$SIGNS/t-1"; sleep 300'),
+        bash(commit("whole")),
+        Say("Both halves are there."),
+    ]
+    world.api.script = lambda ask: replies[ask.turn]
+    project.write_tasks("[] t-1: Two halves")
+    running = project.start()
+    project.wait_for_sign("t-1")
+    project.orch("stop", "t-1", "--now")
+    project.wait_for(lambda: project.statuses() == {"t-1": "blocked"}, "the end")
+    assert world.file("t-1", 1, "exit.json")["code"] == 143
+    assert project.git("show", "refs/orch/saved/t-1/1:half.txt") == "half"
+    project.orch("retry", "t-1")
+    project.wait_for(lambda: project.statuses() == {"t-1": "completed"}, "the end")
+    project.end(running)
+    assert len(world.api.sessions()) == 1
+    assert project.git("show", "orch/t-1-two-halves:half.txt") == "half"
+    assert project.leftovers() == []
+
+
+def test_hooks_that_are_trusted_run_and_what_is_denied_is_told(world: World) -> None:
+    project = world.project
+    world.configure()
+    path = project.root / "config.toml"
+    trusting = '[agents.claude]\ntrust_hooks = true\npermission_mode = "dontAsk"\n'
+    once = path.read_text().replace("[retry]\n", "[retry]\nmax_attempts = 1\n")
+    path.write_text(once.replace("[agents.claude]\n", trusting))
+    hook = project.root.parent / "hook"
+    run = {"hooks": [{"type": "command", "command": f"touch {hook}"}]}
+    (project.root / ".claude").mkdir()
+    (project.root / ".claude" / "settings.json").write_text(json.dumps({"hooks": {"SessionStart": [run]}}))
+    project.git("add", "-A")
+    project.git("commit", "-qm", "Hooks")
+    project.git("push", "-q")
+    world.api.script = lambda ask: bash("touch x.txt") if ask.turn % 2 == 0 else Say("I may not.")
+    project.write_tasks("[] t-1: Touch it")
+    project.orch("run", "--plain", "--until-idle")
+    assert hook.exists()
+    assert project.statuses() == {"t-1": "failed"}
+    assert world.attempts("t-1") == 1
+    assert "it was not allowed to use: Bash" in project.tasks
+
+
 def test_a_budget_stops_it_and_blocks_the_task(world: World) -> None:
     project = world.project
     world.configure()
@@ -214,7 +280,12 @@ def test_a_login_that_does_not_work_pauses_the_fleet(world: World) -> None:
     world.api.script = lambda _: Refuse(401, "authentication_error", "invalid x-api-key")
     project.write_tasks("[] t-1: First", "[] t-2: Second")
     running = project.start()
-    project.wait_for(lambda: project.status()["paused"], "the pause")
+
+    def is_quiet() -> bool:
+        status = project.status()
+        return bool(status["paused"]) and not status["workers"]
+
+    project.wait_for(is_quiet, "the pause")
     project.end(running)
     status = project.status()
     assert "Invalid API key" in status["paused_reason"]
@@ -282,7 +353,7 @@ def test_six_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
 
     def script(ask: Ask) -> Reply:
         if ask.turn == 0:
-            together.wait(60)
+            together.wait(120)
             return bash(commit(f"of-{ask.session[:8]}"))
         return Say("done")
 
@@ -294,6 +365,9 @@ def test_six_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(world.api.sessions()) == 6
     outcomes = [world.file(name, 1, "outcome.json") for name in tasks]
     assert sum(outcome["cost_usd"] for outcome in outcomes) == pytest.approx(12 * CALL_USD)
+    total = json.loads(project.orch("cost", "--json"))["total"]
+    assert total["usd"] == pytest.approx(12 * CALL_USD)
+    assert total["tokens"] == 12 * CALL_TOKENS
     branches = project.git("branch", "--list", "orch/*", "--format=%(refname:short)", cwd=project.origin)
     assert len(branches.splitlines()) == 6
     for branch in branches.splitlines():

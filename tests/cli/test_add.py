@@ -28,6 +28,16 @@ def test_everything_that_can_be_said_is_written(shop: Path) -> None:
     assert task(shop, "t-2")["priority"] == 0
 
 
+def test_a_model_and_a_budget_are_written(shop: Path) -> None:
+    ok(shop, "add", "Cheap", "--model", "haiku", "--budget", "0.505")
+    ok(shop, "add", "Dear", "--budget", "0")
+    tasks = parse(read(shop)).tasks
+    assert (tasks["t-1"].model, tasks["t-1"].budget) == ("haiku", 0.51)
+    assert tasks["t-2"].budget == 0
+    assert orch(shop, "add", "Odd", "--model", "a b").code == 1
+    assert orch(shop, "add", "Odd", "--budget", "-1").code == 2
+
+
 def test_the_first_line_is_the_title_and_the_rest_are_notes(shop: Path) -> None:
     ok(shop, "add", "  Fix   it\n\nIt happens on\tMondays\n")
     found = parse(read(shop)).tasks["t-1"]

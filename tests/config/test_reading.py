@@ -134,9 +134,9 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         min_free_memory_mb=256,
         min_free_disk_mb=1024,
         keep_failed_seconds=0,
+        forge=ForgePolicy(poll_interval=0.5),
         budget=Budget(task=Allowance(usd=2.5), day=Allowance(tokens=1_000_000)),
         fallbacks={"mine": "model:smaller"},
-        forge=ForgePolicy(poll_interval=0.5),
     )
 
 

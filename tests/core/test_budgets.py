@@ -97,7 +97,7 @@ def test_a_worker_over_its_budget_is_stopped_and_its_task_blocked_with_the_figur
     actions = world.settle()
     assert End in kinds(actions)
     assert world.mark("t-1") is Status.BLOCKED
-    reason = "its budget is spent, $2.53 of $2.50: raise {budget:…} on its line, then orch retry"
+    reason = "its budget is spent, $2.53 of $2.50: raise {budget:…} on its line or [budget], then orch retry"
     assert world.tasks["t-1"].fields["Reason"] == reason
     assert world.state.live == frozenset()
 
@@ -183,6 +183,7 @@ def test_a_spent_day_launches_nothing_until_midnight() -> None:
     assert world.mark("t-2") is Status.PENDING
     told = "nothing is launched until midnight: the day's budget is spent, $2.50 of $2.00"
     assert world.state.notices["budget"] == told
+    assert RunKey("t-2", 1) not in world.workers, "it was not even claimed"
     world.restart()
     assert MakeRun not in kinds(world.settle())
     assert world.state.notices["budget"] == told

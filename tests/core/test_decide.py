@@ -199,6 +199,12 @@ def test_an_unterminated_last_line_starts_only_when_it_is_settled() -> None:
             "no work: the agent committed nothing (2 files left uncommitted, saved in r)",
         ),
         (
+            Exit(EndReason.EXITED, 0),
+            Evidence(verdict=Verdict(ok=True, reason="it was not allowed to use: Bash")),
+            Status.FAILED,
+            "no work: the agent ended well but committed nothing; it was not allowed to use: Bash",
+        ),
+        (
             Exit(EndReason.EXITED, 3),
             Evidence(commits=("c",), verdict=Verdict(ok=False, reason="exit code 3")),
             Status.FAILED,
@@ -729,6 +735,25 @@ def test_an_active_task_that_is_marked_pending_starts_anew() -> None:
     assert world.workers[RunKey("t-1", 1)].ended
     assert world.run("t-1").key.attempt == 2
     assert world.run("t-1").claim.spent == 0
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_a_line_from_before_the_attempt_ends_no_worker(attempt: int) -> None:
+    """Somebody had the file open for long, and saved it."""
+    world = running("t-1")
+    if attempt == 2:
+        world.end("t-1", Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, reason="no")))
+        world.settle()
+    before = world.tasks["t-1"] if attempt == 2 else Task("t-1", "do t-1")
+    world.wait()
+    world.wait()
+    world.tasks["t-1"] = before
+    world.settle()
+    run = world.run("t-1")
+    assert (run.key.attempt, run.phase) == (attempt, Phase.RUNNING)
+    assert world.tasks["t-1"].mark == Mark(Status.ACTIVE, run.key.worker)
+    assert world.tasks["t-1"].attempt == attempt
+    assert not world.workers[run.key].ended
 
 
 def test_a_garbled_worker_id_is_mended() -> None:

@@ -522,16 +522,16 @@ def test_what_a_person_deleted_does_not_wait_for_approval() -> None:
     assert not world.state.forge.awaiting
 
 
-def test_approvals_of_what_is_gone_are_forgotten() -> None:
+def test_an_issue_may_be_approved_before_it_is_labelled() -> None:
     world = github()
-    open_issue(world, 7, author=SAM)
-    world.requests = [ApproveRequest("gh-7", digest(world.issues[7]))]
+    issue = open_issue(world, 7, author=SAM, labels=frozenset())
+    world.requests = [ApproveRequest("gh-7", digest(issue))]
     world.settle()
-    assert 7 in world.ledger.approved
-    world.work("gh-7", "b" * 40)
-    del world.issues[7]
     look(world)
-    assert not world.ledger.approved
+    assert not world.tasks
+    change_issue(world, 7, labels=frozenset({"orch"}))
+    look(world)
+    assert world.mark("gh-7") is Status.ACTIVE
 
 
 # --- a forge that does not answer -------------------------------------------------------------------------

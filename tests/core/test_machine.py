@@ -26,9 +26,10 @@ from orch.core.model import (
 )
 from tests.core.world import World
 
+DAY = 86_400.0
 NAMES = [f"t-{number}" for number in range(1, 6)]
 EXITS = [
-    (Exit(EndReason.EXITED, 0), Evidence(head="a" * 40, commits=("work",))),
+    (Exit(EndReason.EXITED, 0), Evidence("a" * 40, ("work",), verdict=Verdict(ok=True, cost_usd=0.5))),
     (Exit(EndReason.EXITED, 0), Evidence()),
     (Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, reason="no"))),
     (Exit(EndReason.EXITED, 1), Evidence(blocked="why?")),
@@ -59,8 +60,8 @@ class Coordination(RuleBasedStateMachine):
         workers=st.integers(1, 3),
         attempts=st.integers(1, 3),
         verify=st.booleans(),
-        task=st.sampled_from([None, 2.0]),
-        day=st.sampled_from([None, 5.0]),
+        task=st.sampled_from([None, 1.5]),
+        day=st.sampled_from([None, 1.5]),
         fallback=st.sampled_from(["", "other", "model:small"]),
     )
     def configure(
@@ -91,7 +92,7 @@ class Coordination(RuleBasedStateMachine):
         """Nothing is claimed whose dependencies were not met in the file that was seen."""
         document = self.world.state.document
         for name, run in self.world.state.runs.items():
-            if document is None or run.key in before:
+            if document is None or run.key in before or (run.claim.follow and run.claim.follow.pull):
                 continue
             self.check_claim(name, run.claim)
             for parent in document.tasks[name].after:
@@ -264,6 +265,9 @@ class Coordination(RuleBasedStateMachine):
             if not self.results:
                 if is_idle(self.world.state):
                     break
+                if "budget" in self.world.state.notices:
+                    self.world.now = (self.world.now // DAY + 1) * DAY
+                    continue
                 self.world.now = max(self.world.now + 0.01, min(self.world.wake_at, self.world.now + 300))
         else:
             raise AssertionError(f"never idle: {self.world.state}")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orch.core.actions import Failure, Tell
+from orch.core.actions import Failure, Poll, Tell
 from orch.core.forge import Telling
 from orch.core.model import (
     Claim,
@@ -183,6 +183,20 @@ def test_what_could_not_be_told_is_told_later() -> None:
     assert not world.told
     world.wait(61.0)
     assert told(world) == ["is done"]
+
+
+def test_nothing_is_told_to_a_forge_that_is_away() -> None:
+    world = github()
+    open_issue(world, 7)
+    world.settle()
+    world.faults = lambda action: Failure("down") if isinstance(action, Poll | Tell) else None
+    look(world)
+    world.work("gh-7", "b" * 40)
+    world.wait(20.0)
+    assert [type(action) for action in world.done].count(Tell) == 1
+    world.faults = lambda _: None
+    world.wait(40.0)
+    assert told(world) == ["is at work", "is done"]
 
 
 def test_what_can_never_be_told_is_given_up() -> None:

@@ -105,6 +105,8 @@ class World:
     issues: dict[int, Issue] = field(default_factory=dict)
     statuses: dict[str, PullStatus] = field(default_factory=dict)
     """By url: what people and the CI did to a pull request; the others are just open."""
+    opened: int = 0
+    """How many pull requests were opened."""
     ledger: Ledger = field(default_factory=Ledger)
     told: list[tuple[int, str]] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
@@ -166,15 +168,16 @@ class World:
     def tick(
         self, results: tuple[Result, ...] = (), *, toggles: int = 0, terminations: int = 0
     ) -> list[Result]:
-        """One decision, and one more if it wants to know of earlier runs; the actions are carried out.
+        """One decision, and more if it wants to know of earlier runs; the actions are carried out.
 
         Gives their results.
         """
         actions = self._decide(self.look(results, toggles=toggles, terminations=terminations))
-        if self.state.recall:
-            assert self.wake_at <= self.now, "a run is to be looked up, but not now"
-            actions += self._decide(self.look())
-            assert not self.state.recall, "it was looked up"
+        for _ in range(2):  # A run that was known may be wanted once more after it was let go.
+            if self.state.recall:
+                assert self.wake_at <= self.now, "a run is to be looked up, but not now"
+                actions += self._decide(self.look())
+        assert not self.state.recall, "it was looked up"
         return [self.perform(action) for action in actions]
 
     def _decide(self, seen: Seen) -> list[Action]:
@@ -304,16 +307,16 @@ class World:
                 self.workers[key].swept = True
             case Inspect(run):
                 found = self.evidence.get(run.key.task, Evidence())
-                return found, self.pulls.get(run.claim.branch)
+                return found, self._open_pull(run.claim.branch)
             case Verify():
                 return self.check
             case Publish(_, branch, title, body):
-                return self.pulls.setdefault(
-                    branch,
-                    PullRequest(
-                        len(self.pulls) + 1, f"pull/{len(self.pulls) + 1}", branch, title=title, body=body
-                    ),
-                )
+                number = self.opened + 1
+                pull = self._open_pull(branch)
+                if pull is None:
+                    pull = PullRequest(number, f"pull/{number}", branch, title=title, body=body)
+                    self.pulls[branch], self.opened = pull, number
+                return pull
             case Finish(key, outcome):
                 self.costs.setdefault(key, outcome)
                 self.activities.pop(key.task, None)
@@ -359,6 +362,11 @@ class World:
             if pull.url in wanted.pulls
         }
         return Sight(issues, pulls)
+
+    def _open_pull(self, branch: str) -> PullRequest | None:
+        pull = self.pulls.get(branch)
+        status = self.statuses.get(pull.url) if pull else None
+        return None if status is not None and status.state != "open" else pull
 
     def _says(self, name: str, line: str) -> bool:
         task = self.tasks.get(name)

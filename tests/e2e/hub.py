@@ -1,6 +1,7 @@
 """A real project whose origin is the fake GitHub: real HTTP, real git, orch as a process."""
 
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,22 @@ class Hub:
     def start(self, *words: str) -> "subprocess.Popen[str]":
         return self.project.start(*words, GITHUB_TOKEN=self.github.token)
 
+    def kill(self) -> None:
+        """kill -9 of the coordinator that runs."""
+        child = self.project.children[-1]
+        child.kill()
+        child.wait()
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until it is so, with a coordinator: one that was killed is started again."""
+
+        def look() -> object:
+            if not self.project.children or self.project.children[-1].poll() is not None:
+                self.start()
+            return condition()
+
+        self.project.wait_for(look, what)
+
     def orch(self, *words: str, code: int = 0) -> str:
         return self.project.orch(*words, code=code, GITHUB_TOKEN=self.github.token)
 
@@ -42,17 +59,17 @@ class Hub:
             found[:] = [issue.number for issue, pull in self.pulls() if pull.head.startswith(branch)]
             return bool(found)
 
-        self.project.wait_for(look, f"a pull request of {branch}")
+        self.wait_for(look, f"a pull request of {branch}")
         return found[0]
 
     def wait_for_head(self, number: int, before: str) -> str:
         """The head of a pull request, once it is another than `before`."""
-        self.project.wait_for(lambda: self.github.pull(number).head_sha != before, "another head")
+        self.wait_for(lambda: self.github.pull(number).head_sha != before, "another head")
         return self.github.pull(number).head_sha
 
     def wait_for_line(self, text: str) -> None:
         """Wait until tasks.md says that."""
-        self.project.wait_for(lambda: text in self.project.tasks, text)
+        self.wait_for(lambda: text in self.project.tasks, text)
 
     def comments_of_orch(self, number: int) -> list[str]:
         with self.github.at_once():
@@ -60,7 +77,7 @@ class Hub:
 
     def wait_for_comment(self, number: int, text: str) -> None:
         """Wait until the one comment of orch on an issue says that."""
-        self.project.wait_for(
+        self.wait_for(
             lambda: any(text in body for body in self.comments_of_orch(number)), f"a comment: {text}"
         )
         assert len(self.comments_of_orch(number)) == 1

@@ -25,6 +25,7 @@ commit() {
     git add -A && git commit -qm "$ORCH_TASK_ID: attempt $ORCH_ATTEMPT"
 }
 case "$prompt" in
+    *"It conflicts with main"*) git merge -q -X ours -m "Merge the base" origin/main ;;
     *"please fail once"*) [ "$ORCH_ATTEMPT" -gt 1 ] || { echo "no luck" >&2; exit 3; }; commit ;;
     *"please fail"*) echo "no luck" >&2; exit 3 ;;
     *"please block"*) echo "which colour?" > BLOCKED.md ;;

@@ -28,7 +28,7 @@ def hub(tmp_path: Path) -> Iterator[Hub]:
             made.orch("stop", "--all", "--now")
 
 
-def test_the_whole_path(hub: Hub) -> None:  # noqa: PLR0915  one path, step by step
+def test_the_whole_path(hub: Hub) -> None:  # noqa: PLR0915 - it is one path
     github, project = hub.github, hub.project
     first = github.open_issue("Fix the login", "It fails with *Ü*.", labels=["orch"]).number
     second = github.open_issue("Say so", f"Depends on #{first}", labels=["orch"]).number
@@ -89,3 +89,50 @@ def test_the_whole_path(hub: Hub) -> None:  # noqa: PLR0915  one path, step by s
     assert len(hub.pulls()) == 2
     assert project.launches() == [f"{task}/1", f"{task}/2", f"{task}/3", f"gh-{second}/1"]
     assert "ghp_" not in hub.project.log()
+
+
+def test_a_conflict_is_resolved_on_top_of_what_people_pushed(hub: Hub) -> None:
+    github, project = hub.github, hub.project
+    issue = github.open_issue("Fix the login", labels=["orch"]).number
+    hub.start()
+    pull = hub.wait_for_pull("orch/gh-1-")
+    hub.wait_for_line(f"/pull/{pull}")
+    with github.at_once():
+        theirs = github.push(github.pull(pull).head, {"theirs.txt": "more"})
+        github.push("main", {"gh-1.txt": "another"})
+    head = hub.wait_for_head(pull, theirs)
+    project.git("fetch", "-q", str(github.path), "main")
+    project.git("merge-base", "--is-ancestor", theirs, head)
+    project.git("merge-base", "--is-ancestor", "FETCH_HEAD", head)
+    github.merge(pull)
+    hub.wait_for_comment(issue, "is merged")
+    assert project.launches() == ["gh-1/1", "gh-1/2"]
+
+
+def test_people_change_their_minds(hub: Hub) -> None:
+    github, project = hub.github, hub.project
+    with github.at_once():
+        first = github.open_issue("please wait", labels=["orch"]).number
+        second = github.open_issue("Second", f"blocked by #{first}", labels=["orch"]).number
+        third = github.open_issue("Third", f"blocked by #{first}", labels=["orch"]).number
+    child = hub.start()
+    project.wait_for_sign(f"gh-{first}")
+    hub.wait_for_line(f"] gh-{third}: Third")
+    with github.at_once():
+        github.edit(second, title="Another", by=STRANGER)
+        github.label(second, "priority:P0")
+        github.unlabel(third, "orch")
+    hub.wait_for_line(f"] gh-{second}: Another {{p0, after:gh-{first}}}")
+    project.wait_for(lambda: f"gh-{third}" not in project.tasks, "the third leaves")
+    github.close(first, reason="not_planned")
+    hub.wait_for_line(f"issue #{first} was closed")
+    hub.wait_for_comment(first, "is blocked")
+    assert project.leftovers() == []
+    lines = project.tasks.splitlines(keepends=True)
+    project.tasks_file.write_text("".join(line for line in lines if f"gh-{second}:" not in line))
+    github.label(third, "orch")
+    hub.wait_for_line(f"] gh-{third}: Third")
+    assert project.end(child, signal.SIGTERM) == 0
+    hub.orch("run", "--plain", "--until-idle")
+    assert f"gh-{second}" not in project.tasks, "a person deleted it"
+    assert project.launches() == [f"gh-{first}/1"]

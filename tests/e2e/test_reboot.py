@@ -1,5 +1,6 @@
 """The machine restarts, or a pid is given again, under a live run. Really killed, files as they were left."""
 
+import contextlib
 import json
 import os
 import re
@@ -44,8 +45,11 @@ def start_and_kill_everything(project: Project) -> None:
     project.end(child, signal.SIGKILL)
     processes = Processes(project)
     while living := list(processes.living()):
-        for pid, _ in living:
-            os.kill(pid, signal.SIGKILL)
+        # At once: none may see the end of another.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid, _ in living:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
 
 def rewrite_run(project: Project, **fields: object) -> None:

@@ -12,7 +12,8 @@ def test_it_stays_the_only_one_and_goes_on(project: Project) -> None:
     child = project.start()
     pid = project.root / ".orch/coordinator.pid"
     keep = ("-e", "tasks.md", "-e", "config.toml")
-    subprocess.run(["git", "clean", "-fdxq", *keep], cwd=project.root, check=True)
+    # It fails where the coordinator is quicker and has put something there again.
+    subprocess.run(["git", "clean", "-fdxq", *keep], cwd=project.root, check=False)
     project.wait_for(lambda: pid.exists() and pid.read_text() == f"{child.pid}\n", "the lock, taken again")
     assert f"pid {child.pid}" in project.orch("run", "--plain", code=1)
     # The command line still reaches it.

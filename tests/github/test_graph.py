@@ -241,3 +241,42 @@ def test_graphql_has_a_limit_of_its_own(github: FakeGitHub) -> None:
     assert ask(github, "{ viewer { login } }")["errors"][0]["type"] == "RATE_LIMITED"
     with connect(github) as client, pytest.raises(GithubException):
         client.requester.graphql_query("{ viewer { login } }", {})
+
+
+TIMELINE = """
+query($kinds: [IssueTimelineItemsItemType!]) {
+  repository(owner: "acme", name: "widget") {
+    issue(number: 1) {
+      lastEditedAt
+      timelineItems(last: 3, itemTypes: $kinds) {
+        totalCount
+        nodes {
+          __typename
+          ... on LabeledEvent { actor { login } label { name } }
+          ... on IssueComment { body author { login } }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+def test_the_timeline_of_an_issue(github: FakeGitHub) -> None:
+    github.open_issue("One", labels=["orch"])
+    github.comment(1, "Hello", by=BOT)
+    github.edit(1, title="Two")
+    github.unlabel(1, "orch")
+    github.close(1)
+    issue = ask(github, TIMELINE)["data"]["repository"]["issue"]
+    assert issue["lastEditedAt"] is None, "a title is no body"
+    assert issue["timelineItems"]["totalCount"] == 4
+    kinds = [node["__typename"] for node in issue["timelineItems"]["nodes"]]
+    assert kinds == ["IssueComment", "RenamedTitleEvent", "UnlabeledEvent"]
+    github.edit(1, body="More")
+    issue = ask(github, TIMELINE, kinds=["LABELED_EVENT", "ISSUE_COMMENT"])["data"]["repository"]["issue"]
+    assert issue["lastEditedAt"].endswith("Z")
+    assert issue["timelineItems"]["nodes"] == [
+        {"__typename": "LabeledEvent", "actor": {"login": MEMBER}, "label": {"name": "orch"}},
+        {"__typename": "IssueComment", "body": "Hello", "author": {"login": BOT}},
+    ]

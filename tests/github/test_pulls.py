@@ -161,6 +161,10 @@ def test_reviews_open_threads_that_are_answered(github: FakeGitHub) -> None:
         assert [(found.id, found.state, found.user.login) for found in pull.get_reviews()] == [
             (review.id, "CHANGES_REQUESTED", MEMBER)
         ]
+        assert pull.get_review(review.id).body == "Not yet."
+        with pytest.raises(GithubException) as missing:
+            pull.get_review(99)
+        assert missing.value.status == 404
         comment = next(iter(pull.get_review_comments()))
         assert (comment.path, comment.body, comment.commit_id) == ("a.txt", "Why?", github.head("fix"))
         answer = pull.create_review_comment_reply(comment.id, "Because.")

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from orch.adapters.agents import claude_login, conversations, versions
-from orch.adapters.agents.claude_stream import ClaudeProgress, Prices
+from orch.adapters.agents.claude_prices import Prices
+from orch.adapters.agents.claude_stream import ClaudeProgress
 from orch.adapters.agents.streaming import StreamingAgent, new_session_id
 from orch.adapters.store import atomic
 from orch.config import AgentSettings
@@ -52,7 +53,11 @@ class ClaudeAgent(StreamingAgent[ClaudeProgress]):
     ) -> None:
         """`environment` is the worker's, from the allow-list; `root` is the project."""
         prices = Prices()
-        super().__init__(name, "claude", settings, environment, root, lambda _: ClaudeProgress(prices))
+
+        def make(directory: Path) -> ClaudeProgress:
+            return ClaudeProgress(prices.recall(directory.parents[1]))
+
+        super().__init__(name, "claude", settings, environment, root, make)
         self._permission_mode = settings.permission_mode or UNATTENDED
 
     def problem(self) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from orch.adapters.agents import causes, exits, fields, output
+from orch.adapters.agents.claude_prices import USED, Prices
 from orch.adapters.agents.fields import NOTHING, Fields
 from orch.adapters.agents.progress import REASON_LENGTH, TEXT_LENGTH, one_line, summary
 from orch.core.model import Activity, Cause, Exit, Verdict
@@ -21,9 +22,6 @@ REMEMBERED = 32
 """Message ids: the lines of one message come close together, also where subagents talk at once."""
 CHARACTERS_PER_TOKEN = 4
 """Roughly: how much was written is only told at the end of a turn."""
-WRITE_WEIGHT, READ_WEIGHT, OUTPUT_WEIGHT = 1.25, 0.1, 5.0
-"""What a token costs that is written to the cache, read from it, or written by the model, as a multiple of
-one that is read: the same for every model, and good enough until the turn's own price is known."""
 INPUT_BYTES = 64 * 1024
 """Of a tool's input that is kept to be shown."""
 MILLISECONDS = 1e11
@@ -133,30 +131,6 @@ def _decode_leniently(line: bytes) -> _Line:
     )
 
 
-class Prices:
-    """What a token costs, learned from what earlier turns of the same model did cost."""
-
-    def __init__(self) -> None:
-        """Nothing is known yet."""
-        self._prices: dict[str, float] = {}
-
-    def learn(self, model: str, usage: Fields) -> None:
-        """Take in one entry of a result's `modelUsage`."""
-        weighted = (
-            fields.number(usage, "inputTokens")
-            + WRITE_WEIGHT * fields.number(usage, "cacheCreationInputTokens")
-            + READ_WEIGHT * fields.number(usage, "cacheReadInputTokens")
-            + OUTPUT_WEIGHT * fields.number(usage, "outputTokens")
-        )
-        cost = fields.number(usage, "costUSD")
-        if weighted and cost:
-            self._prices[model] = cost / weighted
-
-    def of(self, model: str) -> float:
-        """US dollars for a weighted token; of a model that is not known, those of the dearest one that is."""
-        return self._prices.get(model) or max(list(self._prices.values()), default=0.0)
-
-
 class ClaudeProgress:
     """See `Progress`."""
 
@@ -221,7 +195,7 @@ class ClaudeProgress:
             params = fields.below(fields.parse(line), "api_error_params")
             self._limit = fields.below(params, "rate_limit_info") or self._limit
         else:
-            self._retry = NOTHING
+            self._retry = self._limit = NOTHING
             self._count(message)
         for block in () if isinstance(message.content, str) else message.content:
             if block.type == "text":
@@ -241,10 +215,9 @@ class ClaudeProgress:
         usage = message.usage
         read, cached = max(0, usage.input_tokens), max(0, usage.cache_creation_input_tokens)
         reused = max(0, usage.cache_read_input_tokens)
-        weighted = read + WRITE_WEIGHT * cached + READ_WEIGHT * reused
         self._open_messages += 1
         self._open_tokens += read + cached + reused
-        self._open_cost += self._prices.of(self._model) * weighted
+        self._open_cost += self._prices.estimate(self._model, read, cached, reused)
 
     def _take_system(self, subtype: str, line: bytes) -> None:
         match subtype:
@@ -275,7 +248,7 @@ class ClaudeProgress:
                 usage = fields.below(used, model)
                 self._prices.learn(model, usage)
                 self._cost += fields.number(usage, "costUSD")
-                self._tokens += sum(fields.count(usage, name) for name in _USED)
+                self._tokens += sum(fields.count(usage, name) for name in USED)
         else:  # it says only what the whole conversation has cost
             self._cost += max(0.0, total - self._total)
             self._tokens += self._open_tokens + self._written // CHARACTERS_PER_TOKEN
@@ -288,7 +261,7 @@ class ClaudeProgress:
     @property
     def _cost_so_far(self) -> float:
         written = self._written / CHARACTERS_PER_TOKEN
-        return self._cost + self._open_cost + self._prices.of(self._model) * OUTPUT_WEIGHT * written
+        return self._cost + self._open_cost + self._prices.estimate(self._model, written=written)
 
     @property
     def _tokens_so_far(self) -> int:
@@ -414,7 +387,6 @@ class ClaudeProgress:
         return f"it was not allowed to use: {tools}; see permission_mode in config.toml"
 
 
-_USED = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 _SAYING = {
     Cause.AUTHENTICATION: "the login of claude does not work (run claude and /login, or set its key)",
     Cause.BILLING: "the account of claude has no credit",

@@ -15,15 +15,17 @@ NOTE_BYTES = 64 * 1024
 
 
 def find_holder(session_id: str) -> int:
-    """The pid of a process that names the conversation in its arguments, 0 where there is none.
+    """The pid of a process that has the conversation as an argument or an option's value, 0 for none.
 
-    This process and those that it comes from are not meant. Takes a look at every process: some
-    milliseconds, at a launch only. Processes of other users may not be seen.
+    One that only looks at a file named after it is none, nor is this process and those that it comes from.
+    Takes a look at every process: some milliseconds, at a launch only. Those of other users may not be seen.
     """
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or ()
-        if process.pid not in mine and any(session_id in word for word in words):
+        if process.pid not in mine and any(
+            word == session_id or word.endswith(f"={session_id}") for word in words
+        ):
             return int(process.pid)
     return 0
 

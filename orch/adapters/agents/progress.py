@@ -13,8 +13,8 @@ from orch.adapters import tails
 from orch.adapters.agents.lines import Lines
 from orch.core.model import Activity, Exit, Verdict
 
-KEPT = 64
-"""So many logs are remembered: more than live workers, on any machine that orch is made for."""
+KEPT = 300
+"""So many logs are remembered: more than workers may run at once."""
 TEXT_LENGTH = 4_000
 """Characters of a text that are kept."""
 SUMMARY_LENGTH = 2_000
@@ -43,6 +43,8 @@ class _Log(Generic[Kind]):
     def __init__(self, path: Path, progress: Kind) -> None:
         self.lines = Lines(path)
         self.progress = progress
+        self.activity: Activity | None = None
+        """What was told last, while nothing new was printed."""
         self.lock = Lock()
 
 
@@ -59,8 +61,10 @@ class Logs(Generic[Kind]):
         """What a worker is doing. Costs one `stat` where it has printed nothing new."""
         log = self._find(directory)
         with log.lock:
-            self._catch_up(log, directory)
-            return log.progress.activity()
+            if log.activity is None or log.lines.is_new():
+                self._catch_up(log, directory)
+                log.activity = log.progress.activity()
+            return log.activity
 
     def verdict(self, directory: Path, exit: Exit) -> Verdict:
         """How a run ended."""
@@ -83,11 +87,17 @@ class Logs(Generic[Kind]):
             return log
 
     def _catch_up(self, log: _Log[Kind], directory: Path) -> None:
+        log.activity = None
         for line in log.lines.read():
-            if log.lines.replaced:
-                log.progress = self._make(directory)
-                log.lines.replaced = False
+            self._begin_anew(log, directory)
             log.progress.take(line)
+        self._begin_anew(log, directory)
+
+    def _begin_anew(self, log: _Log[Kind], directory: Path) -> None:
+        """Forget what was read, if it was of another file."""
+        if log.lines.replaced:
+            log.progress = self._make(directory)
+            log.lines.replaced = False
 
 
 class Maker(Protocol[Kind]):  # type: ignore[misc]

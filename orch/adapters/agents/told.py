@@ -62,7 +62,8 @@ class ToldProgress:
         if why := self._error or said:
             retry_at = causes.find_retry(why, exit.ended_at)
             return self._conclude(causes.guess(why), why, tail=tail, retry_at=retry_at)
-        return self._conclude(Cause.NONE, exits.describe(exit), tail=tail)
+        reason = "it ended with an error" if exit.ok else exits.describe(exit)
+        return self._conclude(Cause.NONE, reason, tail=tail)
 
     def _conclude(
         self,

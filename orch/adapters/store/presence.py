@@ -53,15 +53,20 @@ class Presence:
         os.close(self._descriptor)
 
     def renew(self) -> bool:
-        """Take the lock again where its file was removed, by `git clean -fdx` for one; says whether it was.
+        """Take the lock again where its file was removed, by `git clean -fdx` for one, and publish the pid.
 
-        Raises ConfigError where another coordinator was quicker, TransientError where it cannot be taken now.
+        Says whether anything was missing. Raises ConfigError where another coordinator was quicker,
+        TransientError where it cannot be taken now.
         """
         try:
-            if self._is_ours():
+            ours = self._is_ours()
+            if ours and self._pid_file.exists():
                 return False
         except OSError:
             return False  # It cannot be looked at now.
+        if ours:
+            self._publish()
+            return True
         atomic.make_folder(self._lock_file.parent)
         try:
             taken = self._take()
@@ -85,6 +90,9 @@ class Presence:
             os.close(descriptor)
         return None
 
+    def _publish(self) -> None:
+        atomic.write(self._pid_file, f"{os.getpid()}\n".encode())
+
     def _is_ours(self) -> bool:
         """Whether the file that we hold is the one that others find. Raises OSError."""
         try:
@@ -98,7 +106,7 @@ class Presence:
             self._lock(descriptor)
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-            atomic.write(self._pid_file, f"{os.getpid()}\n".encode())
+            self._publish()
         except BaseException:
             os.close(descriptor)
             raise

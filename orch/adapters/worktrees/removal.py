@@ -33,7 +33,7 @@ def put_aside(tree: Path, name: str) -> Path:
             break
         number += 1
     try:
-        tree.rename(place)
+        _move(tree, place)
     except OSError as error:
         raise atomic.failure("move", tree, error) from error
     return place
@@ -46,11 +46,23 @@ def bury(tree: Path) -> None:
         atomic.make_folder(folder)
         # Somebody else may take the empty folder away in between: then once more.
         try:
-            tree.rename(folder / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}")
+            _move(tree, folder / f"{tree.name}.{os.getpid()}.{time.monotonic_ns()}")
         except FileNotFoundError:
             continue
         except OSError as error:
             raise atomic.failure("remove", tree, error) from error
+
+
+def _move(tree: Path, place: Path) -> None:
+    try:
+        tree.rename(place)
+    except PermissionError:
+        # To another parent only a folder goes that may be written to.
+        mode = tree.lstat().st_mode
+        if not stat.S_ISDIR(mode):
+            raise
+        tree.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
+        tree.rename(place)
 
 
 def entries(folder: Path) -> Sequence[Path]:

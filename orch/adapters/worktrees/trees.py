@@ -213,7 +213,6 @@ class GitWorktrees:
         here, there = f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"
         keep: list[str] = []
         registration.discard_killed(self._common, self._trees, self._list_lock)
-        start = ""  # Go on from the branch as it is.
         if fresh or not self._has_work(known, here):
             if self._origin.fetch(branch):
                 known = self._references(branch)
@@ -222,6 +221,8 @@ class GitWorktrees:
                 keep = [known[ref] for ref in (here, there) if self._has_work(known, ref)]
             elif self._has_work(known, there):
                 start = known[there]  # Left by another machine.
+        else:
+            start = self._catch_up(branch, known)
         self._clearing.clear(run, tree, self._place(tree), keep=keep, into=self._archive(run), lock=lock)
         place = self._add(tree, branch, start, reset=here in known)
         place.mark(Marker(run.attempt, branch))
@@ -238,6 +239,18 @@ class GitWorktrees:
         except TransientError as error:
             self._warn(str(error))  # It is only in the way of the disk, not of the worker.
         return self._origin.choose(known)
+
+    def _catch_up(self, branch: str, known: Mapping[str, str]) -> str:
+        """What others pushed on top of a branch since; '' where it goes on as it is.
+
+        Without it the next push would be refused. Origin need not be reached: then that push tells.
+        """
+        with contextlib.suppress(TransientError):
+            if self._origin.fetch(branch):
+                known = self._references(branch)
+        here, there = known[f"refs/heads/{branch}"], known.get(f"refs/remotes/origin/{branch}", "")
+        newer = there not in ("", here) and git.is_ancestor(self._repository, here, there)
+        return there if newer else ""
 
     def _add(self, tree: Path, branch: str, start: str, *, reset: bool) -> Registration:
         """Have git register the worktree, on the branch as it is or made (`reset`: again) at `start`."""

@@ -68,7 +68,7 @@ def allowance_of(draft: Draft, task: Task | None) -> Allowance:
 
 def task_reason(excess: str) -> str:
     """Why a task is blocked whose budget is spent, and the way out."""
-    return f"its budget is spent, {excess}: raise {{budget:…}} on its line, then orch retry"
+    return f"its budget is spent, {excess}: raise {{budget:…}} on its line or [budget], then orch retry"
 
 
 def day_reason(excess: str) -> str:

@@ -173,10 +173,11 @@ def _until(outcome: Outcome, at: float) -> Outcome:
 
 
 def _no_work(evidence: Evidence) -> str:
+    why = f"; {evidence.verdict.reason}" if evidence.verdict.reason else ""
     if not evidence.uncommitted:
-        return "no work: the agent ended well but committed nothing"
+        return f"no work: the agent ended well but committed nothing{why}"
     files = "1 file" if evidence.uncommitted == 1 else f"{evidence.uncommitted} files"
-    return f"no work: the agent committed nothing ({files} left uncommitted, saved in {evidence.saved})"
+    return f"no work: the agent committed nothing ({files} left uncommitted, saved in {evidence.saved}){why}"
 
 
 def _one_line(text: str) -> str:

@@ -104,7 +104,10 @@ def _reconcile_live(draft: Draft, run: Run, task: Task | None) -> None:
             draft.write(SetMark(task.id, mark, mark, fields))
         if run.phase is Phase.READY and run.stopping is None:
             _launch(draft, run)
-    elif task.mark.status is Status.ACTIVE or (not run.marked and _is_open(task, run)):
+    elif task.mark.status is Status.ACTIVE or (
+        # One that tells of no such attempt was saved by somebody who had not seen this run.
+        _is_open(task, run) and (not run.marked or task.attempt < run.key.attempt)
+    ):
         if run.phase is Phase.CLAIMING:
             return  # The file tells of no attempt that has no run directory.
         draft.write(SetMark(task.id, task.mark, mark, _fields_live(draft, run)))

@@ -106,7 +106,6 @@ class _Intake:
             self._read_wishes()
             for number in sorted(self._issues.keys() | self._entries.keys()):
                 self._compare(number)
-            self._forget_approvals()
         forge = self._draft.state.forge
         if self._entries != forge.ledger.issues:
             ledger.remember(self._draft, forge.ledger.evolve(issues=self._entries))
@@ -208,12 +207,6 @@ class _Intake:
         if issue is None:
             return number not in self._forge.wanted.issues  # Unless it was looked for in vain.
         return issue.open
-
-    def _forget_approvals(self) -> None:
-        known = self._draft.state.forge.ledger
-        approved = {number: text for number, text in known.approved.items() if number in self._issues}
-        if len(approved) != len(known.approved):
-            ledger.remember(self._draft, known.evolve(approved=approved))
 
     def _write(self, change: AddTask | Drop | Reword) -> None:
         self._draft.write(change)

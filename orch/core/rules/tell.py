@@ -14,8 +14,8 @@ from orch.core.model import ForgePolicy, Run, Status, Task
 from orch.core.names import issue_id
 from orch.core.rules import budgets, ledger
 
-AGAIN_SECONDS = 60.0
-"""An issue that could not be told or closed is tried again after this."""
+AGAIN_SECONDS = 10.0
+"""An issue that could not be told or closed is tried again after this, once the forge answers at all."""
 QUESTION_LENGTH = 4_000
 """Characters of a question or reason that are shown."""
 
@@ -136,7 +136,7 @@ def _is_put_off(draft: Draft, number: int) -> bool:
     at = draft.state.forge.tell_at.get(number, 0.0)
     if at > draft.now:
         draft.wake(at)
-    return at > draft.now
+    return at > draft.now or draft.state.forge.failures > 0
 
 
 def _is_worth_telling(task: Task) -> bool:

@@ -25,8 +25,6 @@ _SETTING = 'set [forge] repository = "owner/name" in config.toml'
 class Address:
     """One repository of one GitHub."""
 
-    api_url: str
-    """Of the REST API, without a slash at its end."""
     site: str
     """Of the pages for people and of git over HTTP: scheme and host."""
     name: str
@@ -39,12 +37,11 @@ def locate(root: Path, *, api_url: str = "", repository: str = "") -> Address:
     An empty `repository` means that of `origin`. Raises ConfigError, with the way out, where it cannot
     be told or the token would go over the wire unencrypted.
     """
-    api = (api_url or GITHUB_API).rstrip("/")
-    site = site_of(api)
+    site = site_of(api_url or GITHUB_API)
     if repository:
         if not _NAME.fullmatch(repository) or ".." in repository:
             raise ConfigError(f"[forge] repository: {repository!r} is not owner/name")
-        return Address(api, site, repository)
+        return Address(site, repository)
     url = git.run(root, "ls-remote", "--get-url", "origin").text
     host, name = _parse(url)
     if not name:
@@ -52,7 +49,7 @@ def locate(root: Path, *, api_url: str = "", repository: str = "") -> Address:
     if host != _host(site):
         hint = f'{_SETTING}, or [forge] api_url = "https://{host}/api/v3"'
         raise ConfigError(f"origin is at {host}, but [forge] api_url is that of {_host(site)}", hint=hint)
-    return Address(api, site, name)
+    return Address(site, name)
 
 
 def origin_name(root: Path, address: Address) -> str:
@@ -67,7 +64,7 @@ def site_of(api: str) -> str:
     Raises ConfigError for what is no such address, or would send the token unencrypted.
     """
     try:
-        parts = urlsplit(api)
+        parts = urlsplit(api.rstrip("/"))
         host = parts.hostname or ""
         _ = parts.port
     except ValueError:

@@ -1,9 +1,10 @@
 """What CI says about a head: together, and of each failed check whether the code is to blame."""
 
 import re
+from collections.abc import Mapping
 
 from orch.adapters.forge.github import shapes
-from orch.adapters.forge.github.failures import one_line
+from orch.adapters.forge.github.failures import DeniedError, one_line
 from orch.adapters.forge.github.graph_pulls import Context, Full
 from orch.adapters.forge.github.hub import Hub
 from orch.core.forge import Checks, Job
@@ -50,9 +51,7 @@ def failed(hub: Hub, full: Full) -> tuple[Job, ...]:
     bad = [each for each in nodes if each.conclusion in _FAILED or each.state in {"FAILURE", "ERROR"}]
     known: dict[int, shapes.Job] = {}
     for run in sorted({each.run for each in bad} - {0}):
-        path = hub.path(f"/actions/runs/{run}/jobs")
-        for page in hub.connection.pages(path, shapes.Jobs, {"filter": "latest"}, limit=3):
-            known |= {job.id: job for job in page.jobs}
+        known |= _jobs(hub, run)
     jobs, left = [], ASKED_JOBS
     for each in bad:
         if each.kind == "StatusContext":
@@ -70,12 +69,22 @@ def failed(hub: Hub, full: Full) -> tuple[Job, ...]:
     return tuple(jobs)
 
 
+def _jobs(hub: Hub, run: int) -> Mapping[int, shapes.Job]:
+    """The latest jobs of a workflow run, none where it is gone or the token may not see it."""
+    path = hub.path(f"/actions/runs/{run}/jobs")
+    try:
+        pages = list(hub.connection.pages(path, shapes.Jobs, {"filter": "latest"}, limit=3))
+    except (PermanentError, DeniedError):
+        return {}
+    return {job.id: job for page in pages for job in page.jobs}
+
+
 def _trouble(hub: Hub, job: shapes.Job) -> str:
     """Why a job failed through no fault of the code, '' where it may be the code's."""
     try:
         path = hub.path(f"/check-runs/{job.id}/annotations")
         notes = hub.connection.read(path, list[shapes.Annotation])
-    except PermanentError:
+    except (PermanentError, DeniedError):
         notes = []
     said = [one_line(note.message or "") for note in notes]
     told = next((text for text in said if _INFRASTRUCTURE.search(text)), "")

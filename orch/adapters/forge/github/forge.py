@@ -4,11 +4,11 @@ Every write is looked up before it is made: killed anywhere, or answered with no
 time. A pull request that somebody else opened for the branch is taken as it is.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from orch.adapters import git
 from orch.adapters.forge.github import markers, shapes
@@ -25,6 +25,10 @@ from orch.ports import Finding, PullDraft
 
 PREFIX = "orch/"
 """What the branches of orch begin with."""
+TITLE_LENGTH = 256
+"""Characters that GitHub takes for a title."""
+LAGS, LAG_SECONDS = 3, 5.0
+"""So often GitHub may say that it does not see what was just pushed, and how long it is given each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class GitHubForge:
         self._opening = opening
         self._issue_label = issue_label
         self._warn = warn
+        self._refusals: Counter[str] = Counter()
         self._origin = Origin(repository, base, retries=(), access=credentials.git_environment)
 
     def find(self, branch: str) -> PullRequest | None:
@@ -87,6 +92,8 @@ class GitHubForge:
         if git.is_ancestor(self._repository, head, self._origin.tip()):
             raise PermanentError(f"{draft.branch} has nothing that {self._base} has not")
         self._push(draft.branch, head)
+        # As GitHub writes it: what differs from that would be taken for a person's edit.
+        draft = replace(draft, title=" ".join(draft.title.split())[:TITLE_LENGTH])
         if there is None or there.state != "open":
             there = self._open(draft)
         return read(self._bring_up_to_date(there, draft), head=head)
@@ -185,9 +192,23 @@ class GitHubForge:
             return self._hub.connection.write("POST", self._hub.path("/pulls"), body, shapes.Pull)
         except RefusedError as error:
             there = self._latest(draft.branch) if "already exists" in error.said else None
-            if there is None:
-                raise
-            return there
+            if there is not None:
+                return there
+            self._check_refusal(draft.branch, error)
+            raise
+
+    def _check_refusal(self, branch: str, error: RefusedError) -> None:
+        """Raise TransientError where GitHub only lags behind the push that it has just taken."""
+        if "No commits between" in error.said:
+            self._origin.fetch()
+            head = self._sha(f"refs/heads/{branch}")
+            if git.is_ancestor(self._repository, head, self._origin.tip()):
+                raise PermanentError(f"{branch} has nothing that {self._base} has not") from error
+        elif "head" not in error.said:
+            return
+        self._refusals[branch] += 1
+        if self._refusals[branch] <= LAGS:
+            raise TransientError(error.message, hint=error.hint, retry_after=LAG_SECONDS) from error
 
     def _dressing(self) -> bool:
         return bool(self._opening.labels or self._opening.reviewers)
@@ -208,9 +229,8 @@ class GitHubForge:
         if (title, wanted) == (pull.title, body.replace("\r\n", "\n")):
             return pull
         change = {"title": title, "body": wanted}
-        return self._hub.connection.write(
-            "PATCH", self._hub.path(f"/pulls/{pull.number}"), change, shapes.Pull
-        )
+        path = self._hub.path(f"/pulls/{pull.number}")
+        return self._hub.connection.write("PATCH", path, change, shapes.Pull)
 
     def _dress(self, pull: shapes.Pull) -> None:
         """Set labels and reviewers, once. What GitHub refuses is told and left."""
@@ -233,17 +253,10 @@ class GitHubForge:
 
     def _explain(self, pull: shapes.Pull) -> str:
         """Which files conflict, as git finds it out here; '' where none do, or it cannot be known."""
+        access = self._credentials.git_environment
+        base = Origin(self._repository, pull.base.ref, retries=(), access=access)
         try:
-            self._origin.fetch(pull.head.ref)
-            base = (
-                self._origin
-                if pull.base.ref == self._base
-                else Origin(
-                    self._repository, pull.base.ref, retries=(), access=self._credentials.git_environment
-                )
-            )
-            if base is not self._origin:
-                base.fetch()
+            base.fetch(pull.head.ref)
             files = find_conflicts(self._repository, base.tip(), pull.head.sha)
         except OrchError:
             return ""
@@ -287,11 +300,6 @@ def read(pull: shapes.Pull, *, head: str = "") -> PullRequest:
 def pushed_ref(branch: str) -> str:
     """Where it is kept what orch last pushed of a branch."""
     return f"refs/orch/pushed/{branch}"
-
-
-def quoted(branch: str) -> str:
-    """A branch in a path of the API."""
-    return quote(branch, safe="/")
 
 
 def _state(pull: shapes.Pull) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 
 from orch.adapters.forge.github import shapes
+from orch.adapters.forge.github.failures import PERSON_SECONDS
 from orch.adapters.forge.github.hub import Hub
 from orch.core.forge import Deed, Person
+from orch.errors import TransientError
 
 ASK = "/orch run"
 """The comment by which somebody trusted has an issue run."""
@@ -117,7 +119,11 @@ def ask_each(
     query = about(numbers, field, what, name)
     shape = dict[str, dict[str, kind | None] | None]  # type: ignore[valid-type]
     data: Any = hub.connection.ask(query, hub.variables, shape, partial=True)
-    found = data.get("repository") or {}
+    found = data.get("repository")
+    if found is None:
+        # Not one of them is missing then: nothing can be seen at all.
+        hint = "was the repository deleted or renamed, or the token changed? orch forge check"
+        raise TransientError(f"GitHub does not show {hub.name}", hint=hint, retry_after=PERSON_SECONDS)
     return {number: found.get(f"n{number}") for number in numbers}
 
 

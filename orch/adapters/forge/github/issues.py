@@ -5,7 +5,9 @@ The list is asked for what changed since a moment that stays the same while noth
 seen. The newest changes stand first, so a page that is unchanged means that nothing changed.
 """
 
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,9 +25,13 @@ MANY = 30
 """Changes on the page after which the moment moves on."""
 PAGES = 10
 """Of a list, in one look: a look must end. The next one goes on from there."""
-DETAILS = 50
-"""Issues of which more is asked in one look."""
+HISTORIES = 500
+"""Issues of which it is asked in one look who labelled them."""
+PARENTS = 100
+"""Issues of which it is asked in one look what blocks them: each takes a request of its own."""
 GRAPH_PAGE = 25
+ABSENT_SECONDS = 600.0
+"""Somebody may say that an issue depends on one that does not exist yet."""
 
 
 @dataclass
@@ -42,48 +48,50 @@ class _Known:
 
     shape: shapes.Issue
     issue: Issue | None = None
-    """None until everything about it was looked up."""
+    """As it was when everything about it was last looked up."""
+    complete: bool = False
+    """Whether that is how the list shows it."""
 
 
 class Issues:
     """The open issues with the label, and those that are asked for. Used by one thread at a time."""
 
-    def __init__(self, hub: Hub, label: str, trust: Trust, people: People) -> None:
-        """`trust` tells whose issues need no second look."""
+    def __init__(
+        self, hub: Hub, label: str, trust: Trust, people: People, now: Callable[[], float] = time.time
+    ) -> None:
+        """`trust` tells whose issues need no second look, `now` when to look again for what was missing."""
         self._hub = hub
         self._label = label
         self._trust = trust
         self._people = people
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything and begin anew."""
+        self._now = now
         self._known: dict[int, _Known] = {}
-        self._absent: set[int] = set()
-        """Numbers that were asked for and do not exist (any more)."""
+        self._absent: dict[int, float] = {}
+        """Until when a number that does not exist is not asked for again."""
         self._since: datetime | None = None
         self._etag = ""
-        self._seen: dict[int, datetime] = {}
         self._backlog: _Backlog | None = None
         self._answer: Mapping[int, Issue] = {}
 
-    def look(self, wanted: AbstractSet[int]) -> Mapping[int, Issue]:
+    def look(self, wanted: AbstractSet[int]) -> Mapping[int, Issue] | None:
         """The open issues with the label and the `wanted` ones that exist, as they are now.
 
-        The same mapping while nothing in it has changed. An issue about which something could not be
-        looked up yet is not in it.
+        The same mapping while nothing in it has changed. None while there is more to be looked up than
+        one look may take: an issue that is missing would be taken for one that does not exist.
         """
         if not self._label and not wanted:
             return self._answer
         if self._since is None:
             self._begin()
         self._poll(wanted)
-        self._ask_for(wanted)
+        asked_all = self._ask_for(wanted)
         for number in [number for number in self._known if number not in wanted]:
             if not self._matters(self._known[number].shape):
                 del self._known[number]
         self._complete()
         found = {number: known.issue for number, known in sorted(self._known.items()) if known.issue}
+        if not asked_all or len(found) < len(self._known):
+            return None
         if found != self._answer:
             self._answer = found
         return self._answer
@@ -91,7 +99,7 @@ class Issues:
     def forget(self, number: int) -> None:
         """An issue is gone: GitHub said so when something was to be written to it."""
         self._known.pop(number, None)
-        self._absent.add(number)
+        self._absent[number] = math.inf
 
     # --- the lists --------------------------------------------------------------------------------
 
@@ -160,14 +168,14 @@ class Issues:
         self._hub.check_name(shape.repository_url)
         if shape.pull_request is not None:
             return
-        self._absent.discard(shape.number)
+        self._absent.pop(shape.number, None)
         known = self._known.get(shape.number)
         if known is not None and known.shape == shape:
             return
         if known is not None and known.shape.updated_at > shape.updated_at:
             return  # A list that lags behind.
         if known is not None or shape.number in wanted or self._matters(shape):
-            self._known[shape.number] = _Known(shape)
+            self._known[shape.number] = _Known(shape, known.issue if known is not None else None)
 
     def _matters(self, shape: shapes.Issue) -> bool:
         return shape.state == "open" and self._has_label(shape)
@@ -178,28 +186,33 @@ class Issues:
 
     # --- what the lists do not tell ---------------------------------------------------------------
 
-    def _ask_for(self, wanted: AbstractSet[int]) -> None:
-        """Look up the wanted issues that no list has shown: closed or unlabelled before orch started."""
+    def _ask_for(self, wanted: AbstractSet[int]) -> bool:
+        """Look up the wanted issues that no list has shown: closed or unlabelled before orch started.
+
+        Says whether that was all of them.
+        """
+        now = self._now()
         unknown = sorted(
-            number for number in wanted if number not in self._known and number not in self._absent
+            number for number in wanted - self._known.keys() if self._absent.get(number, 0.0) <= now
         )
         for start in range(0, min(len(unknown), PAGES * PER_PAGE), PER_PAGE):
             numbers = unknown[start : start + PER_PAGE]
             for number, found in graph.issues(self._hub, numbers).items():
                 if found is None:
-                    self._absent.add(number)
+                    self._absent[number] = now + ABSENT_SECONDS
                 else:
                     self._known[number] = _Known(found)
+        return len(unknown) <= PAGES * PER_PAGE
 
     def _complete(self) -> None:
         """Look up what the lists do not tell, of as many issues as one look may take."""
-        waiting = [known for known in self._known.values() if known.issue is None]
+        waiting = [known for known in self._known.values() if not known.complete]
         doubtful = [known for known in waiting if self._is_doubtful(known.shape)]
         histories: dict[int, graph.History] = {}
-        for start in range(0, min(len(doubtful), DETAILS * 4), GRAPH_PAGE):
+        for start in range(0, min(len(doubtful), HISTORIES), GRAPH_PAGE):
             numbers = [known.shape.number for known in doubtful[start : start + GRAPH_PAGE]]
             histories |= graph.histories(self._hub, numbers)
-        left = DETAILS
+        left = PARENTS
         for known in waiting:
             shape = known.shape
             if self._is_doubtful(shape) and shape.number not in histories:
@@ -214,7 +227,7 @@ class Issues:
             issue = self._read(shape, parents)
             if shape.number in histories:
                 issue = self._with_history(issue, histories[shape.number])
-            known.issue = issue
+            known.issue, known.complete = issue, True
 
     def _is_doubtful(self, shape: shapes.Issue) -> bool:
         """Whether it matters who labelled it: its author is not trusted."""

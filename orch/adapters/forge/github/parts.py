@@ -30,7 +30,7 @@ def make(root: Path, config: Config, *, base: str, warn: Callable[[str], None]) 
     settings = config.forge
     variable = "" if settings.token_env in DEFAULT_VARIABLES else settings.token_env
     credentials = Credentials(site_of(settings.api_url), config.environ, variable=variable)
-    connection = Connection(settings.api_url, credentials, timeout=settings.timeout_seconds)
+    connection = Connection(settings.api_url.rstrip("/"), credentials, timeout=settings.timeout_seconds)
     hub = Hub(lambda: locate(root, api_url=settings.api_url, repository=settings.repository), connection)
     forge = GitHubForge(
         hub,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from orch.adapters.forge.github import shapes
-from orch.adapters.forge.github.failures import MissingError
+from orch.adapters.forge.github.failures import DeniedError, MissingError
 from orch.adapters.forge.github.hub import Hub
 from orch.core.forge import Person
 
@@ -40,6 +40,6 @@ class People:
         path = self._hub.path(f"/collaborators/{quote(login, safe='')}/permission")
         try:
             found = self._hub.connection.read(path, shapes.Permission)
-        except MissingError:
-            return "NONE"
+        except (MissingError, DeniedError):
+            return "NONE"  # Who may not ask knows nobody.
         return "COLLABORATOR" if {found.permission, found.role_name} & _WRITES else "NONE"

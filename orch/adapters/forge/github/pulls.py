@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from orch.adapters.forge.github import checks, graph, shapes, talk
-from orch.adapters.forge.github.connection import PER_PAGE, next_page
+from orch.adapters.forge.github.connection import PER_PAGE, Parameters, next_page
 from orch.adapters.forge.github.graph_pulls import BRIEF, FULL, Brief, Full
 from orch.adapters.forge.github.hub import Hub
 from orch.core.forge import Checks, PullStatus
@@ -27,8 +27,11 @@ REFRESH_SECONDS = 600.0
 """Each open one is asked in brief this often at least: somebody may have pushed to its base."""
 RECENT_SECONDS = 60.0
 """GitHub tells a change by the second: what changed so shortly before a look is looked at again."""
+ABSENT_SECONDS = 120.0
 QUIET_SECONDS = 300.0
 """A head without any check is waited with for so long: afterwards there are none to come."""
+
+NEWEST_FIRST = {"state": "all", "sort": "updated", "direction": "desc"}
 
 _CONFLICTS = {"MERGEABLE": False, "CONFLICTING": True}
 
@@ -56,20 +59,23 @@ class Pulls:
         self._hub = hub
         self._now = now
         self._known: dict[int, _Known] = {}
-        self._absent: set[int] = set()
+        self._absent: dict[int, float] = {}
+        """Until when a number that does not exist is not asked for again: what is new may not be seen yet."""
         self._etag = ""
         self._newest: datetime | None = None
         self._answer: Mapping[str, PullStatus] = {}
 
-    def look(self, wanted: AbstractSet[str]) -> Mapping[str, PullStatus]:
+    def look(self, wanted: AbstractSet[str]) -> Mapping[str, PullStatus] | None:
         """How it stands with each of these, by url; without those that do not exist.
 
-        The same mapping while nothing in it has changed.
+        The same mapping while nothing in it has changed. None while there is more to be looked up than
+        one look may take.
         """
         numbers = {number: url for url in wanted if (number := self._hub.number_of(url))}
         self._known = {number: known for number, known in self._known.items() if number in numbers}
+        now = self._now()
         for number, url in numbers.items():
-            if number not in self._absent:
+            if self._absent.get(number, 0.0) <= now:
                 self._known.setdefault(number, _Known(url)).url = url
         if self._known:
             self._poll()
@@ -78,6 +84,8 @@ class Pulls:
         found = {
             known.url: known.status for _, known in sorted(self._known.items()) if known.status is not None
         }
+        if len(found) < len(self._known):
+            return None
         if found != self._answer:
             self._answer = found
         return self._answer
@@ -91,12 +99,7 @@ class Pulls:
 
     def _poll(self) -> None:
         """Read the list as far as it is new."""
-        asked: dict[str, str | int] = {
-            "state": "all",
-            "sort": "updated",
-            "direction": "desc",
-            "per_page": PER_PAGE,
-        }
+        asked: Parameters = {**NEWEST_FIRST, "per_page": PER_PAGE}
         path = self._hub.path("/pulls")
         changed = self._hub.connection.read_changed(path, list[shapes.Pull], asked, self._etag)
         if changed is None:
@@ -124,7 +127,7 @@ class Pulls:
         moved: set[str] = set()
         for pull in page:
             known = self._known.get(pull.number)
-            if pull.merged_at is not None and (self._newest is None or pull.updated_at > self._newest):
+            if pull.merged_at is not None and (self._newest is None or pull.updated_at >= self._newest):
                 moved.add(pull.base.ref)
             if known is not None and known.updated_at != pull.updated_at:
                 known.changed = True
@@ -173,7 +176,7 @@ class Pulls:
             for number, full in found.items():
                 if full is None:
                     del self._known[number]
-                    self._absent.add(number)
+                    self._absent[number] = self._now() + ABSENT_SECONDS
                 else:
                     self._take(self._known[number], full)
 

@@ -37,9 +37,11 @@ class GitHubTracker:
         """`label` brings issues to orch, '' for none; `trust` tells whose issues need no second look."""
         self._hub = hub
         self._warn = warn
-        self._issues = Issues(hub, label, trust, People(hub, now))
+        self._issues = Issues(hub, label, trust, People(hub, now), now)
         self._pulls = Pulls(hub, now)
         self._lock = threading.Lock()
+        self._warned = ""
+        """What was last warned of: it may last for days."""
         self._comments: dict[int, int] = {}
         """By issue: the id of orch's comment."""
 
@@ -50,13 +52,14 @@ class GitHubTracker:
             pulls, other = _attempt(lambda: self._pulls.look(wanted.pulls))
         error = trouble or other
         if error is not None:
-            if issues is None and pulls is None:
-                raise (
-                    error
-                    if isinstance(error, TransientError)
-                    else TransientError(error.message, hint=error.hint)
-                )
-            self._warn(str(error))
+            # A half of which nothing is wanted has nothing to tell.
+            if issues is None and not (pulls and wanted.pulls):
+                if isinstance(error, TransientError):
+                    raise error
+                raise TransientError(error.message, hint=error.hint) from error
+            if str(error) != self._warned:
+                self._warn(str(error))
+        self._warned = str(error or "")
         return Sight(issues, pulls, self._usage())
 
     def comments(self, issue: int) -> Sequence[Comment]:
@@ -113,18 +116,19 @@ class GitHubTracker:
         known = self._comments.get(issue)
         if known is not None:
             try:
-                return self._edit_comment(known, text)
+                self._edit_comment(known, text)
             except MissingError:
                 del self._comments[issue]  # A person deleted it.
+            else:
+                return
         for comment in self._said(issue):
             if markers.is_status(comment.text) and self._hub.is_me(comment.login):
                 self._comments[issue] = comment.id
                 if comment.text.replace("\r\n", "\n") != text:
                     self._edit_comment(comment.id, text)
-                return None
+                return
         path = self._hub.path(f"/issues/{issue}/comments")
         self._comments[issue] = self._hub.connection.write("POST", path, {"body": text}, shapes.Comment).id
-        return None
 
     def _edit_comment(self, key: int, text: str) -> None:
         path = self._hub.path(f"/issues/comments/{key}")
