@@ -261,7 +261,7 @@ def test_every_command_in_the_text_is_one(command: str) -> None:
     """It is there, and takes these options: placeholders become values."""
     plain = re.sub(r"(\\?\|\w+)+", "", command)  # the first of a choice
     words = shlex.split(re.sub(r"[\[\]]", "", plain).split(" | ")[0])[1:]
-    values = {"N": "1", "AGE": "1", "LINES": "1", "DIR": str(ROOT)}
+    values = {"N": "1", "USD": "1", "AGE": "1", "LINES": "1", "DIR": str(ROOT)}
     words = [values.get(word, word) for word in words]
     if "COMMAND" in words or words in ([], ["--version"], ["--install-completion"]):
         return
