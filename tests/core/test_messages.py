@@ -131,6 +131,21 @@ def test_a_message_that_cannot_be_dismissed_is_told_once_all_the_same() -> None:
     assert world.requests == []
 
 
+def test_a_message_waits_until_its_attempt_lies_on_disk() -> None:
+    world = World()
+    world.add("t-1")
+    world.requests = [HELLO]
+    world.faults = lambda action: Failure("no room") if type(action).__name__ == "MakeRun" else None
+    turn(world)
+    assert world.run("t-1").claim.message == "use tabs"
+    assert world.requests == [HELLO]
+    world.restart()
+    world.faults = lambda _: None
+    world.settle()
+    assert world.run("t-1").claim.message == "use tabs"
+    assert world.requests == []
+
+
 def test_a_message_that_the_agent_may_not_have_heard_is_told_again() -> None:
     world = World()
     world.add("t-1")
