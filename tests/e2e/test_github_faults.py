@@ -127,7 +127,11 @@ def test_a_forge_that_hangs_delays_nothing_else(hub: Hub) -> None:
     project.orch("stop", "t-1", "--now")
     hub.wait_for(lambda: "[⏰" in project.tasks, "the stop")
     project.tasks_file.write_text(project.tasks.replace("Hold", "Hold on {p0}"))
-    hub.wait_for(lambda: project.status()["tasks"][0]["priority"] == 0, "the edit")
+
+    def priorities() -> dict[str, int]:
+        return {task["id"]: task["priority"] for task in project.status()["tasks"]}
+
+    hub.wait_for(lambda: priorities()["t-2"] == 0, "the edit")
     assert time.monotonic() - began < 9.0, "it did not wait for the timeout of a request"
 
 

@@ -1,7 +1,7 @@
 """The token: where it comes from, and how git gets it without writing it down anywhere.
 
 It lives in this process alone: not on disk, in no argv, log or error, and in the environment of no child
-but the one git that talks to GitHub's own host. The person's pre-push hook is a part of that git: git-lfs, for
+but the one git that talks to GitHub's own host. The person's pre-push hook is a part of it: git-lfs, for
 one, has to log in there too.
 """
 
