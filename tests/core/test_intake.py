@@ -442,6 +442,25 @@ def test_a_task_that_was_not_asked_for_is_no_task_whose_issue_is_gone() -> None:
     assert "gh-7" not in world.tasks
 
 
+def test_what_could_not_be_looked_at_is_not_gone() -> None:
+    world = github()
+    world.policy = world.policy.evolve(max_concurrent_workers=0)
+    open_issue(world, 3, labels=frozenset())
+    open_issue(world, 7, body="depends on #3")
+    world.settle()
+    world.edit("gh-7", Mark(Status.FAILED))
+    look(world)
+    world.edit("gh-7", Mark())
+    world.issues_hidden = True
+    world.add("t-1", Status.COMPLETED, fields={"PR": "pull/1"})
+    look(world)
+    assert world.mark("gh-7") is Status.PENDING
+    assert world.tasks["gh-7"].after == ("gh-3",)
+    world.issues_hidden = False
+    look(world)
+    assert world.tasks["gh-7"].after == ("gh-3",)
+
+
 # --- trust -------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,8 @@ class World:
     reruns: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     merging: list[tuple[int, str]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
+    issues_hidden: bool = False
+    """The issues cannot be looked at."""
     blind: bool = False
     """The pull requests cannot be looked at."""
     stays: str = ""
@@ -363,7 +365,7 @@ class World:
             for pull in self.pulls.values()
             if pull.url in wanted.pulls
         }
-        return Sight(issues, None if self.blind else pulls)
+        return Sight(None if self.issues_hidden else issues, None if self.blind else pulls)
 
     def _open_pull(self, branch: str) -> PullRequest | None:
         pull = self.pulls.get(branch)

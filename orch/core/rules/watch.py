@@ -38,10 +38,10 @@ def poll_forge(draft: Draft) -> None:
 
 def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
     """Take in what a look found. What it could not see is as it was."""
-    forge = draft.state.forge
+    forge, issues = draft.state.forge, sight.issues
     before = forge.sight
     sight = Sight(
-        before.issues if sight.issues is None else sight.issues,
+        before.issues if issues is None else issues,
         before.pulls if sight.pulls is None else sight.pulls,
         sight.usage or before.usage,
     )
@@ -53,7 +53,8 @@ def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
         forge=forge.evolve(
             sight=sight,
             reviews=reviews,
-            wanted=wanted,
+            # Issues that could not be looked at were not looked for in vain.
+            wanted=wanted if issues is not None else forge.wanted,
             looks=forge.looks + 1,
             looking=False,
             failures=0,
