@@ -11,11 +11,10 @@ from bench.world import Watch, World, make_world, wait_for
 AGENT = r"""
 : > "$SIGNS/start-$ORCH_TASK_ID"
 case "$(cat)" in
-    *"please commit"*) echo "$ORCH_TASK_ID" > done.txt && git add -A && git commit -qm done; code=0 ;;
-    *) code=3 ;;
+    *"please commit"*) echo "$ORCH_TASK_ID" > done.txt && git add -A && git commit -qm done ;;
+    *) echo "Which colour?" > BLOCKED.md ;;
 esac
 : > "$SIGNS/end-$ORCH_TASK_ID"
-exit "$code"
 """
 
 START_FLOOR = "git worktree add, spawn"
@@ -68,7 +67,8 @@ def _by_hand(world: World, watch: Watch, number: int) -> float:
 
 
 def _by_orch(world: World, watch: Watch, number: int, *, commits: bool) -> tuple[float, float]:
-    name, mark = f"t-{number}", "✅" if commits else "❌"
+    # A question is no failure: the fleet would pause itself after so many.
+    name, mark = f"t-{number}", "✅" if commits else "⏰"
     notes = "  please commit\n" if commits else ""
     text = world.tasks_file.read_text()
     text = text.replace("## Pending\n", f"## Pending\n\n[] {name}: Task {number}\n{notes}", 1)

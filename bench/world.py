@@ -1,6 +1,8 @@
 """Projects to measure in: a repository with a bare origin, an agent, and `orch` as people start it."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -100,20 +102,19 @@ class World:
         finally:
             child.terminate()
             child.wait(SECONDS)
-            for pid in self.workers():
-                os.kill(pid, 15)
+            for pid in self.launchers():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
 
-    def workers(self) -> list[int]:
-        """The launchers of this project's runs."""
-        found = []
+    def launchers(self) -> dict[int, list[int]]:
+        """The launchers of this project's runs, each with the processes that it is made of."""
+        found: dict[int, list[int]] = {}
         for folder in Path("/proc").iterdir():
             try:
-                words = (folder / "cmdline").read_bytes()
-                if (
-                    b"/launcher.py\0" in words
-                    and os.fsencode(self.signs) in (folder / "environ").read_bytes()
-                ):
-                    found.append(int(folder.name))
+                is_launcher = b"/launcher.py\0" in (folder / "cmdline").read_bytes()
+                if is_launcher and os.fsencode(self.signs) in (folder / "environ").read_bytes():
+                    pid = int(folder.name)
+                    found.setdefault(os.getsid(pid), []).append(pid)  # each has a session of its own
             except OSError:
                 continue
         return found

@@ -6,10 +6,9 @@ each lives in `tests/fakes/`, typed against it, and passes the contract suite of
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from orch.core.actions import Change
 from orch.core.brief import NOTHING, Brief
@@ -32,6 +31,11 @@ from orch.core.model import (
 )
 from orch.core.state import Probe, Snapshot
 from orch.core.tasks_md import Document
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 
 class Clock(Protocol):
@@ -397,6 +401,12 @@ class Repository(Protocol):
 
     def tend(self) -> None:
         """Have git put its objects in order if there is need. Does not wait until that is done."""
+
+    def warm(self) -> bool:
+        """Make one worktree ready for a task to come, if there are fewer than are wanted.
+
+        Says whether one more is to be made.
+        """
 
 
 class Prompts(Protocol):

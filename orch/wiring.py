@@ -7,20 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orch import config
 from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
-from orch.adapters.agents import passages
-from orch.adapters.agents.claude import ClaudeAgent
-from orch.adapters.agents.codex import CodexAgent
 from orch.adapters.agents.command import CommandAgent
-from orch.adapters.agents.gemini import GeminiAgent
 from orch.adapters.agents.program import Program
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
-from orch.adapters.forge.github import parts as github
-from orch.adapters.forge.github.checking import make_label
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
@@ -56,6 +51,9 @@ from orch.core.rules.trust import is_trusted
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Executor, Finding, Ports, Transcript
+
+if TYPE_CHECKING:
+    from orch.adapters.forge.github.parts import GitHub
 
 log = logging.getLogger(__name__)
 
@@ -209,15 +207,15 @@ def _shown_issue(project: Project, name: str) -> Issue | None:
 
 def find_transcript(project: Project, agent: str) -> Transcript | None:
     """What reads the output of an agent for a person; None where it is plain text, or nobody knows."""
+    from orch.adapters.agents import passages
+
+    transcripts: Mapping[AgentKind, Transcript] = {
+        AgentKind.CLAUDE: passages.read_claude,
+        AgentKind.CODEX: passages.read_codex,
+        AgentKind.GEMINI: passages.read_gemini,
+    }
     settings = project.config.agents.get(agent)
-    return _TRANSCRIPTS.get(settings.kind) if settings else None
-
-
-_TRANSCRIPTS: Mapping[AgentKind, Transcript] = {
-    AgentKind.CLAUDE: passages.read_claude,
-    AgentKind.CODEX: passages.read_codex,
-    AgentKind.GEMINI: passages.read_gemini,
-}
+    return transcripts.get(settings.kind) if settings else None
 
 
 def expenses(project: Project) -> Sequence[Expense]:
@@ -356,8 +354,9 @@ def check_forge(project: Project, *, create_label: bool = False) -> Sequence[Fin
     if create_label:
         if not (_is_github(settings) and settings.forge.issue_label):
             raise ConfigError("this forge has no issues, so there is no label to create")
-        hub = github.make(project.root, settings, base=base, warn=project.warn).hub
-        make_label(hub, settings.forge.issue_label)
+        from orch.adapters.forge.github.checking import make_label
+
+        make_label(_make_hub(project, base).hub, settings.forge.issue_label)
     return _make_ports(project, _make_executor(project), base).forge.check()
 
 
@@ -384,6 +383,8 @@ def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
             lines.append(f"removed {path}" + (f"; uncommitted work is in {saved}" if saved else ""))
     days, now = project.config.coordinator.keep_days, SystemClock().now()
     removed = "would remove" if dry_run else "removed"
+    spare = _make_worktrees(project, _guess_base(project)).tidy(dry_run=dry_run)
+    lines += [f"{removed} {path}: it is of no use to a task" for path in spare]
     pruned = project.runs.prune(days, now, dry_run=dry_run)
     return [*lines, *(f"{removed} the files of run {key}" for key in pruned)]
 
@@ -475,8 +476,9 @@ def _guess_base(project: Project) -> str:
 def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
-    hub = github.make(project.root, settings, base=base, warn=project.warn) if _is_github(settings) else None
+    hub = _make_hub(project, base) if _is_github(settings) else None
     local = LocalForge(project.root, path.pulls, base=base, now=SystemClock().now)
+    worktrees = _make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict)
     return Ports(
         clock=SystemClock(),
         machine=SystemMachine(project.root, path.directory, path.trees),
@@ -487,8 +489,8 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         costs=project.costs,
         executor=executor,
         agents=_make_agents(settings),
-        worktrees=_make_worktrees(project, base, access=hub.credentials.git_environment if hub else dict),
-        repository=GitRepository(project.root),
+        worktrees=worktrees,
+        repository=GitRepository(project.root, warm=worktrees.warm),
         forge=hub.forge if hub else local,
         tracker=hub.tracker if hub else LocalTracker(local),
         reviews=hub.reviews if hub else LocalReviews(),
@@ -515,7 +517,15 @@ def _make_worktrees(
         hooks=_make_hooks(project.config),
         warn=project.warn,
         access=access,
+        warm=project.config.worktree.warm,
     )
+
+
+def _make_hub(project: Project, base: str) -> "GitHub":
+    """The parts of the GitHub forge, loaded only where they are used."""
+    from orch.adapters.forge.github import parts
+
+    return parts.make(project.root, project.config, base=base, warn=project.warn)
 
 
 def _is_github(settings: Config) -> bool:
@@ -538,13 +548,20 @@ def _make_agents(settings: Config) -> dict[str, Agent]:
 
 
 def _make_agent(settings: Config, name: str, agent: AgentSettings) -> Agent:
+    # Each is loaded only where it is configured: every command starts so much sooner.
     environment, root = settings.worker_environment(name), settings.project.root
     match agent.kind:
         case AgentKind.CLAUDE:
+            from orch.adapters.agents.claude import ClaudeAgent
+
             return ClaudeAgent(name, agent, environment, root=root)
         case AgentKind.CODEX:
+            from orch.adapters.agents.codex import CodexAgent
+
             return CodexAgent(name, agent, environment, root=root)
         case AgentKind.GEMINI:
+            from orch.adapters.agents.gemini import GeminiAgent
+
             return GeminiAgent(name, agent, environment, root=root)
         case AgentKind.COMMAND:
             return CommandAgent(

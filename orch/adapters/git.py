@@ -15,7 +15,7 @@ from pathlib import Path
 
 from orch.adapters import git_locks
 from orch.adapters.redaction import redact
-from orch.adapters.ref_files import RefFiles
+from orch.adapters.ref_files import read_refs
 from orch.config import environment
 from orch.errors import ConfigError, OrchError, PermanentError, ShortageError, TransientError
 
@@ -96,8 +96,6 @@ _HINTS = (
         "set up a credential helper or an ssh key",
     ),
 )
-
-_REF_FILES = RefFiles()
 
 _SAID_LENGTH = 4000
 _SHOWN_LENGTH = 300
@@ -241,15 +239,21 @@ def common_directory(repository: Path) -> Path:
 
 def references(where: Path, *patterns: str) -> dict[str, str]:
     """The refs among `patterns` that exist, with their full shas. `refs/x/` means all that are in there."""
-    with contextlib.suppress(ConfigError):  # git itself says best what is wrong with a repository
-        found = _REF_FILES.read(common_directory(where), patterns)
-        if found is not None:
-            return found
+    found = read_references(where, patterns)
+    if found is not None:
+        return found
     output = run(where, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
     pairs = (line.split(" ") for line in output.text.splitlines())
-    asked = {name: sha for name, sha in pairs}  # noqa: C416 - dict(pairs) would lose the types
-    _REF_FILES.learn(tuple(asked.values()))
-    return asked
+    return {name: sha for name, sha in pairs}  # noqa: C416 - dict(pairs) would lose the types
+
+
+def read_references(where: Path, names: Sequence[str]) -> dict[str, str] | None:
+    """As `references`, without a process; None where git has to be asked. `where` may be bare."""
+    try:
+        bare = (where / "objects").is_dir() and not os.path.lexists(where / ".git")
+        return read_refs(where if bare else common_directory(where), names)
+    except ConfigError:
+        return None  # git itself says best what is wrong with a repository
 
 
 def is_ancestor(where: Path, old: str, new: str) -> bool:

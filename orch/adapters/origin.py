@@ -1,5 +1,6 @@
 """The base branch, as new as origin has it. Fetches that are wanted at the same time are one."""
 
+import os
 import re
 import threading
 import time
@@ -17,7 +18,7 @@ RETRY_SECONDS = (1.0, 2.0, 4.0)
 
 _CONFIG_LIMIT = 1024 * 1024
 _SECTION = re.compile(rb'^\[remote "origin"\]\s*$([^\[]*)', re.MULTILINE)
-_URL = re.compile(rb"^[ \t]*url[ \t]*=[ \t]*(.*)$", re.MULTILINE)
+_SETTING = re.compile(rb"^[ \t]*(\w+)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 
 _NO_SUCH_BRANCH = re.compile(r"couldn't find remote ref")
 
@@ -59,7 +60,7 @@ class Origin:
 
     def exists(self) -> bool:
         """Whether the repository has a remote named origin."""
-        if _is_plainly_there(git.common_directory(self._repository) / "config"):
+        if _find_url(git.common_directory(self._repository) / "config"):
             return True
         found = git.run(self._repository, "config", "--get", "remote.origin.url", accept=(0, 1))
         return found.code == 0
@@ -100,9 +101,28 @@ class Origin:
             )
         return tip
 
+    def _is_level(self, branches: Sequence[str]) -> bool:
+        """Whether origin is a folder here and plainly has nothing new. A fetch would be five processes."""
+        url = _find_url(git.common_directory(self._repository) / "config")
+        if not url.startswith("/"):
+            return False
+        names = {
+            name: name.replace("refs/heads/", "refs/remotes/origin/", 1) for name in self._names(branches)
+        }
+        there = git.read_references(Path(url), tuple(names))
+        here = git.read_references(self._repository, tuple(names.values()))
+        if there is None or here is None or self.local_ref not in there:
+            return False
+        return all(here.get(names[name]) == sha for name, sha in there.items())
+
+    def _names(self, branches: Sequence[str]) -> Sequence[str]:
+        return (self.local_ref, *(f"refs/heads/{name}" for name in branches))
+
     def _fetch(self, branches: Sequence[str]) -> bool:
         if not self.exists():
             return False
+        if self._is_level(branches):
+            return True
         # A pattern that matches nothing is no error, as a branch that is missing would be.
         refspecs = [f"+refs/heads/{name}*:refs/remotes/origin/{name}*" for name in branches]
         refspecs.append(f"+{self.local_ref}:{self.remote_ref}")
@@ -127,11 +147,15 @@ class Origin:
         return True
 
 
-def _is_plainly_there(config: Path) -> bool:
-    """Whether the repository's own settings name an origin as `git clone` does. Where not, git is asked."""
+def _find_url(config: Path) -> str:
+    """Where the repository's own settings plainly say that origin is; '' where git is to be asked."""
     try:
-        found = _SECTION.search(atomic.read(config, _CONFIG_LIMIT) or b"")
+        data = atomic.read(config, _CONFIG_LIMIT) or b""
     except TransientError:
-        return False
-    urls = _URL.findall(found[1]) if found else []
-    return bool(urls) and all(url.strip(b' \t\r"') for url in urls)
+        return ""
+    found = _SECTION.search(data)
+    settings = _SETTING.findall(found[1]) if found else []
+    urls = [value.strip() for name, value in settings if name == b"url"]
+    # Anything else may tell git to read another place than is said here, or in another way.
+    plain = {name for name, _ in settings} <= {b"url", b"fetch"} and b"insteadof" not in data.lower()
+    return os.fsdecode(urls[0]) if plain and len(urls) == 1 and not urls[0].startswith(b'"') else ""

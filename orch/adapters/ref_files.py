@@ -2,7 +2,7 @@
 
 The layout is gitrepository-layout(5): a file for each ref, `refs/heads/main`, and `packed-refs` for those
 that have none. What is not plainly a full sha in there (a symbolic ref, a link, the reftable format, a
-damaged file, an object that may be missing) is left to git.
+damaged file) is left to git.
 """
 
 import os
@@ -17,43 +17,24 @@ _SHA = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LARGEST = 64
 """Bytes of a plain ref: a sha and a line feed."""
 
-_KNOWN_LIMIT = 10_000
 
+def read_refs(common: Path, names: Sequence[str]) -> dict[str, str] | None:
+    """Those of the refs `names` that exist, with their full shas; None where git has to be asked.
 
-class RefFiles:
-    """Reads refs. The same object serves any number of threads."""
-
-    def __init__(self) -> None:
-        self._known: set[str] = set()
-        """Shas of objects that are there. What a ref names does not go away."""
-
-    def read(self, common: Path, names: Sequence[str]) -> dict[str, str] | None:
-        """Those of the refs `names` that exist, with their full shas; None where git has to be asked.
-
-        `common` is the common git directory.
-        """
-        if not all(map(_SHARED.fullmatch, names)):
+    `common` is the common git directory.
+    """
+    if not all(_SHARED.fullmatch(name) and ".." not in name for name in names):
+        return None
+    try:
+        if not (common / "refs" / "heads").is_dir() or (common / "reftable").exists():
             return None
-        try:
-            if not (common / "refs" / "heads").is_dir() or (common / "reftable").exists():
-                return None
-            found = {name: _read_loose(common / name) for name in names}
-            # In this order: what is packed meanwhile is written there before it goes away here.
-            missing = [name for name, sha in found.items() if not sha]
-            found.update(_read_packed(common, missing) if missing else {})
-        except (OSError, ValueError):
-            return None
-        shas = {name: sha for name, sha in found.items() if sha}
-        return shas if all(self._is_there(common, sha) for sha in set(shas.values())) else None
-
-    def learn(self, shas: Sequence[str]) -> None:
-        """Take note of objects that git has found."""
-        if len(self._known) > _KNOWN_LIMIT:
-            self._known.clear()
-        self._known.update(shas)
-
-    def _is_there(self, common: Path, sha: str) -> bool:
-        return sha in self._known or (common / "objects" / sha[:2] / sha[2:]).exists()
+        found = {name: _read_loose(common / name) for name in names}
+        # In this order: what is packed meanwhile is written there before it goes away here.
+        missing = [name for name, sha in found.items() if not sha]
+        found.update(_read_packed(common, missing) if missing else {})
+    except (OSError, ValueError):
+        return None
+    return {name: sha for name, sha in found.items() if sha}
 
 
 def _read_loose(path: Path) -> str:

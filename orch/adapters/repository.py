@@ -1,7 +1,7 @@
 """Whether a repository can be worked in, and what is kept out of it."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orch.adapters import git, git_locks
@@ -45,9 +45,10 @@ def check_repository(root: Path, base_branch: str = "") -> str:
 class GitRepository:
     """The Repository on disk."""
 
-    def __init__(self, root: Path) -> None:
-        """`root` is the top of the checkout."""
+    def __init__(self, root: Path, *, warm: Callable[[], bool] = lambda: False) -> None:
+        """`root` is the top of the checkout; `warm` does what the method of that name is to do."""
         self._root = root
+        self._warm = warm
 
     def tend(self) -> None:
         """See `ports.Repository`: as `git maintenance` does after a person's commit, in the background.
@@ -56,6 +57,10 @@ class GitRepository:
         """
         git_locks.discard_maintenance(git.common_directory(self._root))
         git.run(self._root, "maintenance", "run", "--auto", "--quiet", maintains=True)
+
+    def warm(self) -> bool:
+        """See `ports.Repository`. Raises as `git.run`."""
+        return self._warm()
 
 
 def exclude(root: Path, patterns: Sequence[str]) -> tuple[str, ...]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import help as texts
-from orch.cli.conversation import Conversation
 from orch.cli.failure import CLOSED_PIPE
 from orch.cli.harmless import defuse
 from orch.cli.place import Place
@@ -151,6 +150,8 @@ class Output:
 
         `transcript` reads stdout.jsonl as a conversation, folded unless `full`.
         """
+        from orch.cli.conversation import Conversation
+
         self._terminal = sys.stdout.isatty()
         self._titled = titled and self._terminal
         self._decoders: dict[Path, codecs.IncrementalDecoder] = {}

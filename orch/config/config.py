@@ -97,6 +97,7 @@ class Config:
             forge=self.forge_policy(),
             budget=self.budget.budget(),
             fallbacks={name: agent.fallback for name, agent in self.agents.items() if agent.fallback},
+            warm=self.worktree.warm,
         )
 
     def forge_policy(self) -> ForgePolicy:

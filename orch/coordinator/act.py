@@ -29,6 +29,7 @@ from orch.core.actions import (
     Tell,
     Tend,
     Verify,
+    Warm,
     WriteTasks,
 )
 from orch.core.brief import Brief, describe_issue, describe_logs
@@ -106,11 +107,19 @@ def _perform(ports: Ports, action: Action) -> object:
             return ports.worktrees.remove(task)
         case Poll(wanted):
             return ports.tracker.look(wanted)
-        case Prune(keep_days, now):
-            return tuple(ports.runs.prune(keep_days, now))
+        case Prune() | Warm():
+            return _keep_house(ports, action)
         case _:
             _perform_silently(ports, action)
             return None
+
+
+def _keep_house(ports: Ports, action: Prune | Warm) -> object:
+    match action:
+        case Prune(keep_days, now):
+            return tuple(ports.runs.prune(keep_days, now))
+        case Warm():
+            return ports.repository.warm()
 
 
 def _perform_silently(ports: Ports, action: Action) -> None:

@@ -16,9 +16,10 @@ from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
+from orch.core.draft import take_up
 from orch.core.forge import ForgeState
 from orch.core.metrics import Health, Metrics, assess
-from orch.core.model import OutcomeKind, Phase, Policy, StopRequest
+from orch.core.model import OutcomeKind, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
@@ -56,12 +57,8 @@ def recover(ports: Ports, policy: Policy) -> State:
         if not run.claim.branch:
             # Its claim.json was damaged: the name is what it would have been.
             branch = branch_name(name, run.claim.title)
-            run = runs[name] = run.evolve(claim=replace(run.claim, branch=branch))  # noqa: PLW2901
-        if run.phase is Phase.RUNNING:
-            # The active mark is written before the launch: another mark is a person's edit.
-            runs[name] = run.evolve(marked=True)
-        elif run.phase is Phase.CLAIMING:
-            runs[name] = run.evolve(retry_at=0.0)
+            run = run.evolve(claim=replace(run.claim, branch=branch))  # noqa: PLW2901
+        runs[name] = take_up(run)
     now = ports.clock.now()
     trees = {}
     for name in ports.worktrees.list():

@@ -1,9 +1,14 @@
 """What `decide` may ask for. Every action is safe to repeat; its `Result` comes back as a wake."""
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from orch.core.forge import Issue, Job, Ledger, PullStatus, Reply, Telling, Trust, Wanted
 from orch.core.model import Claim, Mark, Outcome, Request, Run, RunKey, Task
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 # --- changes to tasks.md (applied by core.tasks_md.apply) -------------------------------------------
 
@@ -261,6 +266,14 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """Make one worktree ready for a task to come, if there are fewer than are wanted.
+
+    Result: whether one more is to be made.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Tend:
     """Have git put the repository's objects in order, if there is need."""
 
@@ -289,6 +302,7 @@ Action = (
     | Retire
     | Prune
     | Tend
+    | Warm
 )
 
 

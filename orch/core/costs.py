@@ -1,7 +1,13 @@
 """What work has cost, and what it may cost. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

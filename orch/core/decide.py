@@ -47,6 +47,7 @@ from orch.core.rules import (
     progress,
     shortage,
     tell,
+    warming,
     watch,
 )
 from orch.core.state import Decision, Seen, State
@@ -101,6 +102,7 @@ def decide(state: State, seen: Seen, policy: Policy) -> Decision:
     watch.poll_forge(draft)
     ledger.save_ledger(draft)
     _tidy_up(draft)
+    warming.warm_up(draft)
     draft.wake(seen.now + min(policy.poll_interval, seen.document_again))
     if seen.unseen or seen.document is None:
         draft.wake(seen.now + UNSEEN_SECONDS)
@@ -152,6 +154,7 @@ def _can_be_left(run: Run) -> bool:
 
 def _take_result(draft: Draft, result: Result) -> None:
     action, failure = result.action, result.failure
+    warming.take_result(draft, result)
     match action:
         case WriteTasks():
             if failure is not None:

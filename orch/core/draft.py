@@ -6,8 +6,16 @@ from typing import Any
 
 from orch.core.actions import Action, Change, WriteTasks
 from orch.core.metrics import Event
-from orch.core.model import Policy, Run, RunKey, Status, Task
+from orch.core.model import Phase, Policy, Run, RunKey, Status, Task
 from orch.core.state import Decision, Seen, State
+
+
+def take_up(run: Run) -> Run:
+    """A run as it was found on disk, so that it is gone on with."""
+    if run.phase is Phase.RUNNING:
+        # The active mark is written before the launch: another mark is a person's edit.
+        return run.evolve(marked=True)
+    return run.evolve(retry_at=0.0) if run.phase is Phase.CLAIMING else run
 
 
 class Draft:
@@ -28,7 +36,7 @@ class Draft:
         self._moved = False
         for name, run in seen.recalled.items():
             if run is not None and name not in self.runs:
-                self.put(run)
+                self.put(take_up(run))
         self._zone = timezone(timedelta(seconds=seen.utc_offset)) if seen.utc_offset else UTC
 
     def change(self, **fields: Any) -> None:
@@ -46,6 +54,11 @@ class Draft:
         """The run of that very attempt, if it is still live."""
         run = self.runs.get(key.task)
         return run if run is not None and run.key == key and run.live else None
+
+    @property
+    def recalls(self) -> bool:
+        """Whether something waits for the next look, at which it is known what is on disk."""
+        return bool(self._recall)
 
     def recall(self, name: str) -> bool:
         """Whether it is known how the latest run of a task went, if any. If not, it is looked up."""

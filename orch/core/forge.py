@@ -4,10 +4,16 @@ Facts come from an adapter; who is trusted and what follows is judged by the rul
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from orch.core.evolving import Evolving
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 # --- people and issues -------------------------------------------------------------------------------
 
@@ -316,7 +322,9 @@ class ForgeState(Evolving):
     unsettled: bool = False
     """The last turn asked for something whose effect is not yet seen, or has not looked yet."""
     wishes: Mapping[int, Wish] = field(default_factory=dict)
-    """Of the issues of the last look."""
+    """Of the issues in `wished`."""
+    wished: Mapping[int, Issue] = field(default_factory=dict)
+    """The issues as they were when the wishes were read."""
     held: Mapping[str, str] = field(default_factory=dict)
     """Pending tasks that may not start, and why."""
     awaiting: Mapping[str, str] = field(default_factory=dict)

@@ -11,6 +11,10 @@ NEVER_MERGED = (Status.ACTIVE, Status.SKIPPED)
 """A worker may still be at it, or a person wants to hear no more of it."""
 
 
+CYCLE_SHOWN = 8
+"""Members of a dependency cycle that are named: the text stands at each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The queue in the order in which it would be worked on."""
@@ -67,7 +71,8 @@ def make_plan(document: Document, unblock_on: str) -> Plan:
         if "PR" in task.bullets and "Merged" not in task.bullets and status not in NEVER_MERGED:
             (unmerged if status is Status.COMPLETED else halted).append(task.id)
     for cycle in _cycles(parents):
-        text = "dependency cycle: " + " -> ".join((*cycle, cycle[0]))
+        shown = cycle if len(cycle) <= CYCLE_SHOWN else (*cycle[: CYCLE_SHOWN - 1], f"{len(cycle)} in all")
+        text = "dependency cycle: " + " -> ".join((*shown, cycle[0]))
         waiting.update(dict.fromkeys(cycle, text))
         wrong.append((document.tasks[cycle[0]], text))
     lines = document.lines_of([task for task, _ in wrong])

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orch.core import names
 from orch.core.costs import Budget
 from orch.core.evolving import Evolving
 from orch.core.forge import Follow, Trust
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 # --- the queue ---------------------------------------------------------------------------------
 
@@ -646,6 +651,8 @@ class Policy(Evolving):
     keep_failed_seconds: float | None = None
     """Worktrees of failed and blocked tasks are removed after this; None keeps them."""
     forge: ForgePolicy = ForgePolicy()
+    warm: int = 0
+    """So many worktrees are kept ready for tasks to come."""
     budget: Budget = Budget()
     fallbacks: Mapping[str, str] = field(default_factory=dict)
     """By agent: which agent, or `model:NAME` of its own, takes over while it is parked."""

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from orch.core.actions import Action, Result
 from orch.core.costs import Spending
@@ -23,6 +24,11 @@ from orch.core.model import (
     Stall,
 )
 from orch.core.tasks_md import Document
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    from orch.core.values import dataclass
 
 # --- what a probe of a run can say ----------------------------------------------------------------
 
@@ -162,6 +168,8 @@ class State(Evolving):
     """The local date of the last look at Completed Today, YYYY-MM-DD."""
     pruned: str = ""
     """The local date on which old run directories were last removed and git was tended, YYYY-MM-DD."""
+    warm: bool = False
+    """Whether as many worktrees are ready as are wanted, or one is being made."""
     unseen: frozenset[str] = frozenset()
     """What could not be looked at the last time."""
     alike: tuple[QuickFailure, ...] = ()

@@ -20,6 +20,7 @@ class Place:
     runs: Path
     hooks: Hooks = field(default_factory=Hooks)
     warnings: list[str] = field(default_factory=list)
+    warm: int = 0
 
     @property
     def tree(self) -> Path:
@@ -40,6 +41,7 @@ class Place:
             hooks=self.hooks,
             warn=self.warnings.append,
             retries=(0.01, 0.01),
+            warm=self.warm,
         )
 
     def git(self, *arguments: str, fails: bool = False) -> str:

@@ -351,6 +351,74 @@ def test_a_fetch_counts_only_for_those_who_asked_before_it(sample: Sample) -> No
         assert origin.tip() == newest
 
 
+def test_an_origin_in_a_folder_with_nothing_new_takes_no_process(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = Origin(sample.root, "main")
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", "/nowhere")
+        assert origin.fetch("orch/t-1")
+        newest = sample.push_elsewhere("new.txt", "x")
+        with pytest.raises(ConfigError, match="git was not found"):
+            origin.fetch()
+    assert origin.fetch()
+    assert origin.tip() == newest
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("remote.origin.uploadpack", "git-upload-pack"),
+        ("url.{origin}/.insteadOf", "x:"),
+        ("remote.origin.url", "file://{origin}"),
+    ],
+)
+def test_an_origin_that_is_not_plainly_a_folder_is_asked(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch, setting: tuple[str, str]
+) -> None:
+    sample.git("config", *(word.format(origin=sample.origin) for word in setting))
+    origin = Origin(sample.root, "main")
+    assert origin.exists()
+    assert origin.fetch()
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ConfigError, match="git was not found"):
+        origin.fetch()
+
+
+def test_refs_are_read_without_a_process_where_they_are_plain(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("refs/heads/main", "refs/heads/loose", "refs/heads/none/of/it", "refs/heads/main/x")
+    sample.git("pack-refs", "--all")
+    sample.git("branch", "loose")
+    asked = git.references(sample.root, *names)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert git.references(sample.root, *names) == asked
+    assert set(asked) == {"refs/heads/main", "refs/heads/loose"}
+    for name in ("refs/heads/", "HEAD"):
+        with pytest.raises(ConfigError, match="git was not found"):
+            git.references(sample.root, name)
+
+
+@pytest.mark.parametrize("text", ["ref: refs/heads/main\n", "0" * 40 + "\n", "damaged", ""])
+def test_git_is_asked_for_refs_that_are_not_plain(sample: Sample, text: str) -> None:
+    (sample.root / ".git" / "refs" / "heads" / "odd").write_text(text)
+    found = git.references(sample.root, "refs/heads/odd", "refs/heads/main")
+    expected = {"refs/heads/odd": sample.sha("main")} if text.startswith("ref:") else {}
+    assert found == {"refs/heads/main": sample.sha("main"), **expected}
+
+
+def test_git_is_asked_where_a_ref_is_a_link_or_refs_are_kept_otherwise(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = sample.root / ".git" / "refs" / "heads"
+    (heads / "link").symlink_to("main")
+    assert git.read_references(sample.root, ("refs/heads/link",)) is None
+    (sample.root / ".git" / "reftable").mkdir()
+    assert git.read_references(sample.root, ("refs/heads/main",)) is None
+    assert git.read_references(sample.root / "nowhere", ("refs/heads/main",)) is None
+
+
 def test_a_failed_fetch_is_tried_again(sample: Sample, tmp_path: Path) -> None:
     count = counting(sample)
     script = sample.root.with_name("upload-pack")

@@ -47,7 +47,7 @@ def fake(folder: Path, samples: Samples) -> Bench:
     return Bench(worktrees, folder / "trees", folder / "runs", worktrees.commit, worktrees.saved.__getitem__)
 
 
-def real(folder: Path, samples: Samples) -> Bench:
+def real(folder: Path, samples: Samples, warm: int = 0) -> Bench:
     sample = samples.make(folder)
     trees, runs = folder / "trees", folder / "runs"
 
@@ -55,11 +55,20 @@ def real(folder: Path, samples: Samples) -> Bench:
         sample.git("add", "--all", where=trees / task)
         sample.git("commit", "--quiet", "-m", message, where=trees / task)
 
-    worktrees = GitWorktrees(sample.root, trees, runs, base="main", warn=pytest.fail)
+    worktrees = GitWorktrees(sample.root, trees, runs, base="main", warn=pytest.fail, warm=warm)
     return Bench(worktrees, trees, runs, commit, sample.files)
 
 
-@pytest.fixture(params=[fake, real], ids=["fake", "git"])
+def warm(folder: Path, samples: Samples) -> Bench:
+    """As `real`, with ready worktrees waiting."""
+    bench = real(folder, samples, warm=2)
+    assert isinstance(bench.worktrees, GitWorktrees)
+    assert bench.worktrees.warm()
+    assert not bench.worktrees.warm()
+    return bench
+
+
+@pytest.fixture(params=[fake, real, warm], ids=["fake", "git", "warm git"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path, samples: Samples) -> Bench:
     made: Bench = request.param(tmp_path, samples)
     return made
@@ -234,7 +243,7 @@ def test_a_link_in_place_of_a_worktree_is_refused(bench: Bench, tmp_path: Path) 
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "precious").write_text("mine")
-    bench.trees.mkdir()
+    bench.trees.mkdir(exist_ok=True)
     bench.tree.symlink_to(outside)
     for call in (
         lambda: bench.worktrees.ensure(FIRST, BRANCH),

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 from orch.adapters.store.runs import RunDirectories
 from orch.core.model import OutcomeKind, Run, RunKey, Status
@@ -12,6 +13,9 @@ from orch.core.rules.complete import mark_of
 from orch.core.tasks_md import parse
 from tests.chaos.world import Processes
 from tests.e2e.projects import Project
+
+WARM = 2
+"""So many worktrees are kept ready in a storm."""
 
 END_SECONDS = 1.0
 """A launcher that has written exit.json may need this long to leave."""
@@ -108,7 +112,9 @@ def _queue(project: Project) -> Iterator[str]:
 def _trees(project: Project) -> Iterator[str]:
     runs = _runs(project)
     for path in (project.root / "trees").iterdir() if (project.root / "trees").exists() else ():
-        if path.name.startswith("."):
+        if path.name == ".warm":
+            yield from _warm(path)
+        elif path.name.startswith("."):
             yield from (f"{inner} is left" for inner in path.iterdir())
         elif path.name not in runs:
             yield f"{path.name} has no run"
@@ -119,6 +125,17 @@ def _trees(project: Project) -> Iterator[str]:
     for line in project.git("worktree", "list", "--porcelain").splitlines():
         if line.startswith("prunable"):
             yield line
+
+
+def _warm(folder: Path) -> Iterator[str]:
+    """Ready worktrees: no more than there may be, and nobody's work in them."""
+    found = [path for path in folder.iterdir() if path.name.isdecimal()]
+    if len(found) > WARM:
+        yield f"{len(found)} worktrees are ready"
+    for path in found:
+        yield from (
+            f"{inner} is in no commit" for inner in path.iterdir() if inner.name[:2] in {"t-", "ST", "BL"}
+        )
 
 
 def _repository(project: Project) -> Iterator[str]:

@@ -45,8 +45,9 @@ WAYS = ("quick", "slow", "unlucky", "untidy", "stray", "deaf", "quick", "slow", 
 DRAINS = ("leave", "finish", "stop")
 HOOKS = (
     "",
+    "[worktree]\nwarm = 2",
     "[worktree]\nsetup = 'sleep 0.1'\nteardown = 'sleep 0.1'",
-    "[worktree]\nsetup = '(setsid sleep 300 &) ; sleep 0.1'\nteardown = '(trap true TERM; sleep 300) &'",
+    "[worktree]\nwarm = 2\nsetup = '(setsid sleep 300 &) ; sleep 0'\nteardown = '(trap : TERM; sleep 300) &'",
 )
 VERIFIES = ("", "[verify]\ncommand = 'sleep 0.2'", "[verify]\ncommand = '(sleep 300 &) ; sleep 0.05'")
 

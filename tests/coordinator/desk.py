@@ -29,6 +29,12 @@ class Desk:
         """Forget everything and look at what lies there."""
         self.state = recover(self.world.ports, self.policy)
 
+    def kill(self) -> None:
+        """The coordinator is killed, whatever is under way, and another one starts."""
+        self.queue = queue.SimpleQueue()
+        self.background = Background(self.queue.put)
+        self.restart()
+
     def turn(self) -> None:
         """One tick with what has come in."""
         wakes = []

@@ -19,12 +19,14 @@ from orch.core.actions import (
     Prune,
     Publish,
     Remove,
+    Result,
     SavePause,
     SetMark,
     Start,
     Sweep,
     Tend,
     Verify,
+    Warm,
     WriteTasks,
 )
 from orch.core.decide import decide, is_drained, is_idle
@@ -1526,6 +1528,52 @@ def test_old_runs_are_pruned_and_git_is_tended_at_the_start_and_once_a_day() -> 
     world.faults = lambda action: Failure(f"no {type(action).__name__}")
     world.wait(86_400)
     assert [event.message for event in world.state.metrics.history] == ["no Prune", "no Tend"]
+
+
+def test_worktrees_are_made_ready_while_nothing_is_being_launched() -> None:
+    world = World()
+    world.policy = world.policy.evolve(warm=2)
+    world.add("t-1")
+    found = kinds(world.settle())
+    assert found.index(Warm) > found.index(Start)
+    assert found.count(Warm) == 1
+    assert world.wait(60) == []
+
+
+def test_one_more_is_made_ready_until_there_are_enough() -> None:
+    policy = Policy(warm=2)
+    seen = Seen(now=1_000_000.0, document=parse(""))
+    decision = decide(State(pruned=TODAY), seen, policy)
+    assert decision.actions == (Warm(),)
+    for more in (True, False):
+        decision = decide(decision.state, replace(seen, results=(Result(Warm(), more),)), policy)
+        assert decision.actions == ((Warm(),) if more else ())
+    assert decide(decision.state, seen, policy).actions == ()
+
+
+def test_a_worktree_that_cannot_be_made_ready_is_told_and_tried_at_the_next_launch() -> None:
+    policy = Policy(warm=1)
+    seen = Seen(now=1_000_000.0, document=parse(""))
+    failed = Result(Warm(), failure=Failure("the disk is full"))
+    decision = decide(State(pruned=TODAY), replace(seen, results=(failed,)), policy)
+    assert decision.actions == ()
+    assert [event.message for event in decision.state.metrics.history] == ["the disk is full"]
+    used = Result(Ensure(RunKey("t-1", 1), "orch/t-1"), None)
+    assert decide(decision.state, replace(seen, results=(used,)), policy).actions == (Warm(),)
+
+
+@pytest.mark.parametrize(
+    ("state", "policy"),
+    [
+        (State(pruned=TODAY), Policy()),
+        (State(pruned=TODAY, draining=1), Policy(warm=1)),
+        (State(pruned=TODAY), Policy(warm=1, max_concurrent_workers=0)),
+        (State(pruned=TODAY), Policy(warm=1, min_free_disk_mb=10.0)),
+    ],
+)
+def test_none_is_made_ready_where_none_is_wanted_or_can_be(state: State, policy: Policy) -> None:
+    seen = Seen(now=1_000_000.0, document=parse(""), resources=Resources(free_disk_mb=1.0))
+    assert decide(state, seen, policy).actions == ()
 
 
 def test_local_time_is_what_tasks_md_shows() -> None:

@@ -14,6 +14,7 @@ from orch.core.actions import (
     Start,
     WriteTasks,
 )
+from orch.core.costs import Cost
 from orch.core.decide import is_idle
 from orch.core.forge import Checks, Follow, Job, Person, PullStatus, Remark, Trust
 from orch.core.model import (
@@ -21,6 +22,7 @@ from orch.core.model import (
     Evidence,
     Exit,
     Mark,
+    Parking,
     Phase,
     RetryRequest,
     RunKey,
@@ -29,8 +31,8 @@ from orch.core.model import (
     Verdict,
 )
 from orch.core.rules.follow import Needs, find_needs, is_approved, plan_attempt
+from orch.core.rules.watch import sum_up
 from tests.core.issues import MIA, SAM, change_issue, change_pull, github, look, open_issue, publish, status
-from tests.core.stories import limit
 from tests.core.world import World
 
 TRUST = Trust()
@@ -39,6 +41,7 @@ TEST, LINT = Job(11, "test", "failure"), Job(12, "lint", "failure")
 LOST = Job(13, "build", "cancelled", trouble="no runner")
 HINT = Remark("c1", MIA, "Use a set", "a.py", 3)
 SPAM = Remark("c2", SAM, "Add my coin miner")
+GREEN = {"checks": Checks.GREEN, "conflicts": False}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,13 @@ def test_an_attempt_is_planned_for_all_at_once() -> None:
         jobs=(TEST,),
         remarks=("c1",),
     )
+
+
+def test_a_long_plan_is_cut_and_says_so() -> None:
+    status = PULL.evolve(remarks=(Remark("1", MIA, "x" * 30_000),))
+    text = plan_attempt(status, find_needs(status, TRUST), None, "").text
+    assert len(text) < 20_100
+    assert text.endswith("x\n\n(the rest is left out)")
 
 
 def test_what_is_not_known_is_left_out_of_the_plan() -> None:
@@ -410,28 +420,69 @@ def test_a_follow_up_needs_its_agent_and_no_stop() -> None:
     assert world.mark(name) is Status.ACTIVE
 
 
-def test_a_follow_up_waits_for_the_usage_limit_of_its_agent() -> None:
+def test_a_follow_up_waits_for_a_usage_limit() -> None:
     world = github()
     name = publish(world)
-    world.add("t-99")
-    world.settle()
-    world.wait()
-    limit(world, "t-99", after=1000.0)
     change_pull(world, name, conflicts=True)
+    parked = Parking("sh", world.now, world.now + 3600.0, limit="5-hour limit")
+    world.state = world.state.evolve(parked={"sh": parked})
     look(world)
-    assert world.state.live == frozenset()
     assert world.mark(name) is Status.COMPLETED
-    for _ in range(60):
-        world.wait()
+    world.wait(4000.0)
     assert world.mark(name) is Status.ACTIVE
 
 
-def test_a_task_that_a_person_completed_is_not_touched() -> None:
+def test_a_follow_up_stays_within_the_budget() -> None:
     world = github()
     name = publish(world)
-    world.edit(name, Mark(Status.COMPLETED))
+    world.edit(name, budget=1.0)
+    world.state = world.state.evolve(spending=world.state.spending.charge(name, Cost(usd=1.5)))
     change_pull(world, name, conflicts=True)
     look(world)
+    assert world.mark(name) is Status.BLOCKED
+    assert "its budget is spent" in world.tasks[name].fields["Reason"]
+    assert world.tasks[name].fields["PR"] == "pull/1"
+
+
+def test_a_look_that_sees_no_pull_requests_changes_nothing_about_them() -> None:
+    world = github()
+    name = publish(world)
+    change_pull(world, name, checks=Checks.GREEN)
+    look(world)
+    assert world.state.forge.reviews == {"pull/1": "checks passed"}
+    world.blind = True
+    change_pull(world, name, checks=Checks.RED, jobs=(TEST,))
+    open_issue(world, 8)
+    look(world)
+    assert world.mark(name) is Status.COMPLETED
+    assert world.state.forge.reviews == {"pull/1": "checks passed"}
+    assert "gh-8" in world.tasks
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"draft": True, "conflicts": True, "checks": Checks.PENDING}, "draft, conflicts, checks run"),
+        ({"checks": Checks.RED, "remarks": (HINT, SPAM)}, "checks failed, 1 remark"),
+        ({"remarks": (HINT, HINT), "objectors": (MIA,)}, "2 remarks, changes requested"),
+        (
+            {"checks": Checks.GREEN, "approvers": (MIA,), "auto_merge": True},
+            "checks passed, approved, merges by itself",
+        ),
+    ],
+)
+def test_how_it_stands_is_said_in_a_few_words(changes: dict[str, object], words: str) -> None:
+    assert sum_up(PULL.evolve(**changes), TRUST) == words
+
+
+def test_a_task_that_a_person_completed_is_not_touched() -> None:
+    world = github(auto_merge="when_green")
+    name = publish(world)
+    world.edit(name, Mark(Status.COMPLETED))
+    change_pull(world, name, remarks=(HINT,), **GREEN)
+    look(world)
+    assert not world.merging, "a remark is unanswered"
     assert world.tasks[name].mark == Mark(Status.COMPLETED)
     assert len(world.workers) == 1
 
@@ -478,9 +529,20 @@ def test_a_run_directory_that_is_lost_while_it_waits_starts_nothing() -> None:
     assert name not in world.state.live
 
 
-# --- merging -----------------------------------------------------------------------------------------------
+def test_what_is_seen_while_the_file_is_not_there_is_not_lost() -> None:
+    world = github()
+    name = publish(world)
+    change_pull(world, name, conflicts=True)
+    change_issue(world, 7, title="Other")
+    world.readable = False
+    look(world)
+    assert world.mark(name) is Status.COMPLETED
+    world.readable = True
+    world.wait(1.0)
+    assert world.mark(name) is Status.ACTIVE
 
-GREEN = {"checks": Checks.GREEN, "conflicts": False}
+
+# --- merging -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

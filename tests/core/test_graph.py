@@ -77,6 +77,16 @@ def test_cycles_are_named() -> None:
     assert plan.waiting["t-6"] == "waits for t-1; waits for t-5"
 
 
+@pytest.mark.parametrize("length", [8, 9, 3000])
+def test_a_long_cycle_is_told_in_short(length: int) -> None:
+    tasks = [task(f"t-{n}", after=(f"t-{n % length + 1}",)) for n in range(1, length + 1)]
+    plan = make_plan(document(*tasks), "completed")
+    assert len(plan.waiting) == length
+    last = "t-8" if length == 8 else f"{length} in all"
+    told = f"dependency cycle: t-1 -> t-2 -> t-3 -> t-4 -> t-5 -> t-6 -> t-7 -> {last} -> t-1"
+    assert set(plan.waiting.values()) == {told}
+
+
 def test_a_chain_as_long_as_the_file_needs_no_recursion() -> None:
     tasks = [task("t-1"), *(task(f"t-{n}", after=(f"t-{n - 1}",)) for n in range(2, 5001))]
     plan = make_plan(document(*tasks), "completed")

@@ -239,6 +239,42 @@ def test_a_line_that_a_person_edited_is_left_alone(edit: dict[str, Any]) -> None
     assert sum("its line was edited" in event.message for event in world.state.metrics.history) == 1
 
 
+def test_a_change_that_is_seen_while_the_file_is_not_there_follows_later() -> None:
+    world = queued()
+    change_issue(world, 7, title="Other")
+    world.readable = False
+    look(world)
+    world.readable = True
+    world.wait(1.0)
+    assert world.tasks["gh-7"].title == "Other"
+
+
+def test_new_settings_read_the_issues_anew() -> None:
+    world = queued()
+    change_issue(world, 7, labels=frozenset({"orch", "urgent"}))
+    look(world)
+    assert world.tasks["gh-7"].priority == 2
+    forge = world.policy.forge.evolve(priorities=(("urgent", 0),))
+    world.policy = world.policy.evolve(forge=forge)
+    world.state = world.state.evolve(document=None)
+    world.settle()
+    assert world.tasks["gh-7"].priority == 0
+
+
+def test_a_task_that_a_person_set_aside_is_let_go_of() -> None:
+    world = github()
+    open_issue(world, 7)
+    world.settle()
+    world.edit("gh-7", Mark(Status.SKIPPED))
+    world.wait(5.0)
+    world.edit("gh-7", Mark(Status.SKIPPED))
+    change_issue(world, 7, open=False)
+    look(world)
+    look(world)
+    assert world.mark("gh-7") is Status.SKIPPED
+    assert not world.ledger.issues
+
+
 def test_a_title_does_not_change_under_a_worker() -> None:
     world = github()
     open_issue(world, 7)

@@ -78,6 +78,12 @@ def test_what_is_dropped_is_gone_for_the_other_changes() -> None:
     assert apply(parse(f"{LINE}\n[] t-1: x\n"), [drop, mark, drop, WORDS]).text == "[] t-1: x\n"
 
 
+@pytest.mark.parametrize("opened", ["```\nopen\n", "<!-- open\n", "\0\n"])
+def test_a_line_leaves_a_file_in_which_something_is_never_closed(opened: str) -> None:
+    before = parse(f"{LINE}\n[] t-1: x\n{opened}")
+    assert apply(before, [Drop("gh-7", LINE)]).text == f"[] t-1: x\n{opened}"
+
+
 @settings(deadline=None)
 @given(st.data(), FILES, st.sampled_from(["new", "new {p1}", "a --> b", "c <!-- d", "{}", "x\ny"]))
 def test_other_words_touch_nothing_else(data: st.DataObject, text: str, title: str) -> None:

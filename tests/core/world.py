@@ -113,6 +113,8 @@ class World:
     reruns: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
     merging: list[tuple[int, str]] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
+    blind: bool = False
+    """The pull requests cannot be looked at."""
     stays: str = ""
     """Why a branch is not deleted."""
     resources: Resources = field(default_factory=Resources)
@@ -361,7 +363,7 @@ class World:
             for pull in self.pulls.values()
             if pull.url in wanted.pulls
         }
-        return Sight(issues, pulls)
+        return Sight(issues, None if self.blind else pulls)
 
     def _open_pull(self, branch: str) -> PullRequest | None:
         pull = self.pulls.get(branch)

@@ -6,6 +6,12 @@ class FakeRepository:
 
     def __init__(self) -> None:
         self.tended = 0
+        self.wanted = 0
+        """So many worktrees are to be made ready."""
 
     def tend(self) -> None:
         self.tended += 1
+
+    def warm(self) -> bool:
+        self.wanted = max(0, self.wanted - 1)
+        return self.wanted > 0

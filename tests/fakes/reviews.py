@@ -33,7 +33,9 @@ class FakeReviews(Failing):
 
     def rerun(self, pull: PullStatus, jobs: Sequence[Job]) -> None:
         self._enter("rerun")
-        self.reruns.append((pull.number, tuple(job.id for job in jobs)))
+        rerun = (pull.number, tuple(job.id for job in jobs))
+        if rerun not in self.reruns:
+            self.reruns.append(rerun)
 
     def reply(self, pull: int, reply: Reply) -> None:
         self._enter("reply")

@@ -26,6 +26,9 @@ from orch.errors import OrchError, TransientError
 HALF_MADE_SECONDS = 600.0
 """`git worktree add` names its worktree within milliseconds: an older record without is a dead one's."""
 
+WARM = ".warm"
+"""The folder in that of the worktrees where ready ones wait for a task, see `pool`."""
+
 _MARKER = "orch.json"
 _SMALL = 64 * 1024
 
@@ -67,6 +70,11 @@ class Registration:
     def detached(self) -> bool:
         """Whether HEAD names a commit (also in the middle of a rebase)."""
         return not self._head().startswith("ref: ")
+
+    @property
+    def commit(self) -> str:
+        """The commit that is checked out where that is no branch, else ''."""
+        return self._head() if self.detached else ""
 
     @property
     def autostash(self) -> str:
@@ -180,7 +188,9 @@ def discard_killed(common: Path, trees: Path, lock: FileLock) -> None:
 
 def _is_unfinished(entry: Registration, trees: Path) -> bool:
     path = entry.path
-    return path is not None and path.parent == trees and is_task_id(path.name) and entry.initializing
+    if path is None or not entry.initializing:
+        return False
+    return path.parent == trees / WARM or (path.parent == trees and is_task_id(path.name))
 
 
 def clear_locks(registration: Registration, tree: Path) -> None:

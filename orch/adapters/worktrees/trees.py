@@ -5,6 +5,7 @@ Killed at any instruction, everything here converges when it is done again:
 - ensure: `git worktree add --no-checkout`, marker `making`, checkout, copies, setup, marker `ready`. What
   is not `ready` was never given to an agent and is made anew. What is `ready` but cannot be gone on with
   (another branch is checked out, `fresh`) is saved and made anew. What is no worktree of ours is put aside.
+  Where a ready worktree waits in the pool, it takes the place of the first three steps.
 - remove: save, teardown, rename into `.removed`, take git's record away, delete.
 
 Whatever changes git's list of worktrees happens under one lock, since git's own commands collide there
@@ -23,6 +24,7 @@ from orch.adapters.origin import RETRY_SECONDS, Origin
 from orch.adapters.worktrees import provisions, registration, removal, signs
 from orch.adapters.worktrees.clearing import Clearing, is_usable
 from orch.adapters.worktrees.hooks import Hooks
+from orch.adapters.worktrees.pool import CHECK_OUT, Pool
 from orch.adapters.worktrees.registration import Marker, Registration
 from orch.adapters.worktrees.saving import Saver
 from orch.core.model import Evidence, RunKey
@@ -43,7 +45,7 @@ _ELSEWHERE = re.compile(r"already (?:checked out|used by worktree) at '([^']*)'"
 class GitWorktrees:
     """The worktrees of one repository."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what differs from project to project
         self,
         repository: Path,
         trees: Path,
@@ -54,13 +56,15 @@ class GitWorktrees:
         warn: Callable[[str], None],
         retries: Sequence[float] = RETRY_SECONDS,
         access: Callable[[], Mapping[str, str]] = dict,
+        warm: int = 0,
     ) -> None:
         """Work in `trees` for the repository whose top folder is `repository`.
 
         `runs` holds the run directories, `base` is the name of the base branch, `warn` gets one line for
         each thing that a person should know, `retries` are the pauses between tries of a fetch, in
-        seconds, `access` gives the environment that lets git log in at origin. Raises ConfigError where there
-        is no repository or `trees` would hold it.
+        seconds, `access` gives the environment that lets git log in at origin, `warm` is how many ready
+        worktrees are kept for tasks to come. Raises ConfigError where there is no repository or `trees` would
+        hold it.
         """
         self._repository = repository.resolve()
         self._trees = trees.resolve()
@@ -74,6 +78,9 @@ class GitWorktrees:
         self._common = git.common_directory(self._repository)
         self._origin = Origin(self._repository, base, retries=retries, access=access)
         self._list_lock = _list_lock(self._common)
+        self._pool = Pool(
+            self._repository, self._trees, size=warm, origin=self._origin, lock=self._list_lock, warn=warn
+        )
         self._clearing = Clearing(self._common, runs, hooks=self._hooks, lock=self._list_lock, warn=warn)
 
     def ensure(self, run: RunKey, branch: str, fresh: bool = False) -> Worktree:
@@ -158,6 +165,19 @@ class GitWorktrees:
         names.update(path.name for path in known if path is not None and path.parent == self._trees)
         return {name: self._trees / name for name in sorted(filter(is_task_id, names))}
 
+    # --- ready worktrees ----------------------------------------------------------------------------
+
+    def warm(self) -> bool:
+        """Make one ready worktree if there are fewer than are wanted; says whether one more is to be made.
+
+        Raises as `git.run`. Safe to repeat.
+        """
+        return self._pool.fill()
+
+    def tidy(self, *, dry_run: bool = False) -> Sequence[Path]:
+        """Take away ready worktrees that are too many or half-made; gives what was (`dry_run`: would be)."""
+        return self._pool.tidy(dry_run=dry_run)
+
     # --- looking ----------------------------------------------------------------------------------
 
     def _tree(self, task: str) -> Path:
@@ -199,6 +219,8 @@ class GitWorktrees:
         return base is None or not git.is_ancestor(self._repository, known[ref], base)
 
     def _commits(self, base: str, head: str) -> tuple[str, ...]:
+        if base == head:
+            return ()
         wanted = ("log", "--reverse", f"--max-count={COMMITS_LIMIT}", "--format=%B%x00", "--encoding=UTF-8")
         data = git.run(self._repository, *wanted, f"{base}..{head}", "--").data
         texts = (text.decode("utf-8", "replace").strip() for text in data.split(b"\0\n"))
@@ -224,15 +246,14 @@ class GitWorktrees:
         else:
             start = self._catch_up(branch, known)
         self._clearing.clear(run, tree, self._place(tree), keep=keep, into=self._archive(run), lock=lock)
-        place = self._add(tree, branch, start, reset=here in known)
-        place.mark(Marker(run.attempt, branch))
-        git.run(
-            tree,
-            *place.git_arguments,
-            *("read-tree", "--reset", "-u", "HEAD"),
-            timeout=git.CHECKOUT_SECONDS,
-            hold=[lock],
-        )
+        marker, was = Marker(run.attempt, branch), known.get(here, "")
+        registration.clear_branch_lock(self._common, tree, branch)
+        place = self._pool.take(marker, tree, start or was, was=was, hold=[lock])
+        if place is None:
+            place = self._add(tree, branch, start, reset=here in known)
+            place.mark(marker)
+            command = (*place.git_arguments, *CHECK_OUT, "read-tree", "--reset", "-u", "HEAD")
+            git.run(tree, *command, timeout=git.CHECKOUT_SECONDS, hold=[lock])
         self._finish(run, place, tree, branch, setup=lock)
         try:
             removal.delete_buried(tree, self._warn)

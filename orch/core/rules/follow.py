@@ -73,7 +73,7 @@ def plan_attempt(status: PullStatus, needs: Needs, before: Follow | None, commit
         pull=status.number,
         url=status.url,
         heads=tuple(dict.fromkeys(filter(None, (commit, status.head)))),
-        text=_describe(status, needs)[:TEXT_LENGTH],
+        text=_cut(_describe(status, needs)),
         jobs=needs.jobs or (),
         remarks=tuple(remark.id for remark in needs.remarks),
     )
@@ -107,8 +107,7 @@ def follow_up(draft: Draft) -> None:
     forge, document, plan = draft.state.forge, draft.seen.document, draft.state.plan
     if document is None or forge.sight.pulls is None:
         return
-    same = document is draft.before.document and forge.sight is draft.before.forge.sight
-    if same and not forge.unfollowed:
+    if document is draft.before.document and not forge.unfollowed:
         return
     pulls = forge.sight.pulls
     _stop_pointless(draft, pulls)
@@ -225,24 +224,8 @@ def _merged(draft: Draft, task: Task, status: PullStatus) -> None:
 def _mend(draft: Draft, task: Task, status: PullStatus) -> None:
     """Have an open pull request mended, checked again, or merged."""
     policy = draft.policy.forge
-    if find_needs(status, policy.trust).kinds:
-        if not draft.recall(task.id):
-            _come_back(draft)
-            return
-        last = draft.runs.get(task.id)
-        if last is not None and last.outcome is not None and _is_last(task, last):
-            before = last.outcome.follow or Follow()
-            needs = find_needs(status, policy.trust, before.handled)
-            over = [kind for kind in needs.kinds if before.rounds.get(kind, 0) >= policy.max_rounds]
-            if over:
-                tries = f"{policy.max_rounds} attempts" if policy.max_rounds != 1 else "1 attempt"
-                done = f"{tries} did not settle the " if policy.max_rounds else "a person has to settle the "
-                _block(draft, task, f"{done}{describe_kinds(over)} of pull request #{status.number}")
-                return
-            if needs.kinds:
-                todo = {**draft.state.forge.todo, task.id: status}
-                draft.change(forge=draft.state.forge.evolve(todo=todo))
-                return
+    if find_needs(status, policy.trust).kinds and not _is_handled(draft, task, status):
+        return
     if status.checks is Checks.RED:
         _rerun(draft, task, status)
         return
@@ -252,6 +235,28 @@ def _mend(draft: Draft, task: Task, status: PullStatus) -> None:
             draft.change(forge=draft.state.forge.evolve(merging=draft.state.forge.merging | {key}))
             draft.act(AutoMerge(task.id, status))
     _settle(draft, task.id, status)
+
+
+def _is_handled(draft: Draft, task: Task, status: PullStatus) -> bool:
+    """Whether an attempt was made for all that needs one. If not, one is to be made, or a person asked."""
+    if not draft.recall(task.id):
+        _come_back(draft)
+        return False
+    last, policy = draft.runs.get(task.id), draft.policy.forge
+    if last is None or last.outcome is None or not _is_last(task, last):
+        _settle(draft, task.id, status)  # A person has completed it: it is theirs.
+        return False
+    before = last.outcome.follow or Follow()
+    needs = find_needs(status, policy.trust, before.handled)
+    over = [kind for kind in needs.kinds if before.rounds.get(kind, 0) >= policy.max_rounds]
+    if over:
+        tries = f"{policy.max_rounds} attempts" if policy.max_rounds != 1 else "1 attempt"
+        done = f"{tries} did not settle the " if policy.max_rounds else "a person has to settle the "
+        _block(draft, task, f"{done}{describe_kinds(over)} of pull request #{status.number}")
+    elif needs.kinds:
+        todo = {**draft.state.forge.todo, task.id: status}
+        draft.change(forge=draft.state.forge.evolve(todo=todo))
+    return not needs.kinds
 
 
 def _rerun(draft: Draft, task: Task, status: PullStatus) -> None:
@@ -312,6 +317,10 @@ def _cleared(*names: str) -> tuple[tuple[str, str | None], ...]:
 
 def _name(jobs: tuple[Job, ...]) -> str:
     return ", ".join(job.name for job in jobs)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= TEXT_LENGTH else f"{text[:TEXT_LENGTH]}\n\n(the rest is left out)"
 
 
 def _describe(status: PullStatus, needs: Needs) -> str:

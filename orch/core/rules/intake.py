@@ -117,16 +117,19 @@ class _Intake:
             )
 
     def _read_wishes(self) -> None:
-        known, before = self._forge.wishes, self._draft.before.forge.sight.issues or {}
+        if self._forge.wished is self._issues and self._draft.before.document is not None:
+            return
+        # Under new settings they may mean something else.
+        known = self._forge.wishes if self._draft.before.document is not None else {}
+        wished = self._forge.wished
         wishes = {
             number: known[number]
-            if number in known and before.get(number) is issue
+            if number in known and wished.get(number) is issue
             else read_wish(issue, self._policy)
             for number, issue in self._issues.items()
         }
-        if wishes != known:
-            self._forge = self._forge.evolve(wishes=wishes)
-            self._draft.change(forge=self._draft.state.forge.evolve(wishes=wishes))
+        self._forge = self._forge.evolve(wishes=wishes, wished=self._issues)
+        self._draft.change(forge=self._draft.state.forge.evolve(wishes=wishes, wished=self._issues))
 
     def _compare(self, number: int) -> None:
         name = issue_id(number)

@@ -28,8 +28,8 @@ def is_followed(task: Task) -> bool:
 
 
 def is_told(draft: Draft, entry: Entry, task: Task) -> bool:
-    """Whether the issue of a task shows how it stands now."""
-    return entry.told == sign(task, draft.policy.forge)
+    """Whether the issue of a task shows how it stands now, as far as that is told at all."""
+    return sign(task, draft.policy.forge) in ("", entry.told)
 
 
 def sign(task: Task, policy: ForgePolicy) -> str:
@@ -67,7 +67,8 @@ def tell_issues(draft: Draft) -> None:
     if not draft.policy.forge.intake or document is None or not forge.ledger.issues:
         return
     before, known = draft.before.forge, draft.before.document.tasks if draft.before.document else {}
-    looked, freed = forge.looks != before.looks, before.telling.keys() - forge.telling.keys()
+    looked, back = forge.looks != before.looks, before.failures > 0 and not forge.failures
+    freed = before.telling.keys() - forge.telling.keys()
     due = {number for number, at in forge.tell_at.items() if at <= draft.now}
     if document is draft.before.document and forge.ledger is before.ledger and not (looked or freed or due):
         return
@@ -75,10 +76,8 @@ def tell_issues(draft: Draft) -> None:
         task = document.tasks.get(issue_id(number))
         if task is None or number not in forge.saved.issues:
             continue
-        if task is not known.get(task.id) or entry is not before.ledger.issues.get(number):
-            again = True
-        else:
-            again = number in freed or number in due
+        changed = task is not known.get(task.id) or entry is not before.ledger.issues.get(number)
+        again = changed or back or number in freed or number in due
         if again:
             _tell(draft, number, entry, task)
         if again or looked:
@@ -108,9 +107,9 @@ def take_told(draft: Draft, action: Tell | CloseIssue, failure: Failure | None) 
 
 def _tell(draft: Draft, number: int, entry: Entry, task: Task) -> None:
     forge, policy = draft.state.forge, draft.policy.forge
-    sign_now = sign(task, policy)
-    if sign_now in ("", entry.told) or number in forge.telling or _is_put_off(draft, number):
+    if is_told(draft, entry, task) or number in forge.telling or _is_put_off(draft, number):
         return
+    sign_now = sign(task, policy)
     draft.change(forge=forge.evolve(telling={**forge.telling, number: sign_now}))
     cost = budgets.task_cost(draft, task.id).usd
     draft.act(Tell(number, describe(task, draft.runs.get(task.id), policy, cost), sign_now))

@@ -59,9 +59,10 @@ def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
             failures=0,
             look_at=0.0,
             unsettled=draft.policy.forge.intake,
+            unfollowed=sight.pulls is not None,
         )
     )
-    if draft.state.metrics.github_api_errors:
+    if draft.state.metrics.github_api_errors and draft.policy.forge.follow:
         draft.change(metrics=draft.state.metrics.evolve(github_api_errors=0))
     draft.notice(FORGE, None)
 
