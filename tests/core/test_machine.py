@@ -1,5 +1,6 @@
 """Any interleaving of what can happen: a worker is never doubled, a task is never forgotten."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -26,6 +27,8 @@ from orch.core.model import (
 )
 from tests.core.world import World
 
+pytestmark = pytest.mark.timeout(600)
+"""Thousands of steps: on a busy machine they take minutes."""
 DAY = 86_400.0
 NAMES = [f"t-{number}" for number in range(1, 6)]
 EXITS = [
