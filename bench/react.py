@@ -28,16 +28,17 @@ def measure(repeats: int = 30) -> Sequence[Row]:
     with program.scratch() as folder:
         world = make_world(folder, AGENT)
         with world.coordinator():
-            watch = Watch(world.root, world.signs)
+            signs, root = Watch(world.signs), Watch(world.root)
             try:
                 for number in range(1, repeats + 1):
-                    floor.append(_by_hand(world, watch, number))
+                    floor.append(_by_hand(world, signs, number))
                     commits = number % 2 == 0
-                    start, end = _by_orch(world, watch, number, commits=commits)
+                    start, end = _by_orch(world, signs, root, number, commits=commits)
                     starts.append(start)
                     ends[commits].append(end)
             finally:
-                watch.close()
+                signs.close()
+                root.close()
     saved = "tasks.md saved until the agent's first instruction"
     return [
         Row(saved, "ms", starts, Reach(60, "plus", 50), floor, START_FLOOR),
@@ -47,7 +48,7 @@ def measure(repeats: int = 30) -> Sequence[Row]:
     ]
 
 
-def _by_hand(world: World, watch: Watch, number: int) -> float:
+def _by_hand(world: World, signs: Watch, number: int) -> float:
     name = f"hand-{number}"
     began = time.perf_counter()
     tree = world.root / "hand" / name
@@ -59,14 +60,14 @@ def _by_hand(world: World, watch: Watch, number: int) -> float:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    seen = watch.wait(lambda path: path.name == f"start-{name}")
+    seen = signs.find(f"start-{name}".__eq__)
     child.wait()
     world.git("worktree", "remove", "--force", str(tree))
     world.git("branch", "-q", "-D", name)
     return (seen - began) * 1000
 
 
-def _by_orch(world: World, watch: Watch, number: int, *, commits: bool) -> tuple[float, float]:
+def _by_orch(world: World, signs: Watch, root: Watch, number: int, *, commits: bool) -> tuple[float, float]:
     # A question is no failure: the fleet would pause itself after so many.
     name, mark = f"t-{number}", "✅" if commits else "⏰"
     notes = "  please commit\n" if commits else ""
@@ -74,8 +75,8 @@ def _by_orch(world: World, watch: Watch, number: int, *, commits: bool) -> tuple
     text = text.replace("## Pending\n", f"## Pending\n\n[] {name}: Task {number}\n{notes}", 1)
     began = time.perf_counter()
     world.save(text)
-    start = watch.wait(lambda path: path.name == f"start-{name}")
-    end = watch.wait(lambda path: path.name == f"end-{name}")
+    start = signs.find(f"start-{name}".__eq__)
+    end = signs.find(f"end-{name}".__eq__)
 
     def is_marked() -> bool:
         return any(
@@ -83,7 +84,7 @@ def _by_orch(world: World, watch: Watch, number: int, *, commits: bool) -> tuple
             for line in world.tasks_file.read_text().splitlines()
         )
 
-    marked = watch.wait(lambda path: path == world.tasks_file and is_marked())
+    marked = root.wait_until(is_marked)
     # What comes after (the worktree of a completed task goes) is not to be in the next one's way.
     if commits:
         wait_for(lambda: not (world.root / "trees" / name).exists())

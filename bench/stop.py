@@ -89,7 +89,7 @@ def _by_orch(world: World, watch: Watch, number: int) -> tuple[float, float]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    asked = watch.wait(lambda path: not path.name.startswith("."))
+    asked = watch.find(lambda name: not name.startswith("."))
     ended = _gone(handles)
     command.wait()
     wait_for(lambda: f" {name}: " in world.tasks_file.read_text().partition("## Blocked")[2])

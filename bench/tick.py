@@ -58,7 +58,8 @@ def _measure(world: World, repeats: int) -> tuple[list[float], list[float], list
         nonlocal state
         before: State = state
         state, _ = tick(ports, before, (), policy, background, lambda _: None)
-        record(ports, before, state, make_snapshot(ports, state, policy, pid=os.getpid()))
+        record(ports, before, state)
+        ports.metrics.write(make_snapshot(ports, state, policy, pid=os.getpid()))
 
     first = [program.timed(turn)]
     parsed = state.document

@@ -12,7 +12,7 @@ from orch.core.model import RunKey
 FLOOR = "git worktree add"
 
 
-def measure(files: int = 50_000, repeats: int = 5) -> Sequence[Row]:
+def measure(files: int = 50_000, repeats: int = 4) -> Sequence[Row]:
     """`ensure` of orch's worktrees, without and with ready ones, beside `git worktree add`."""
     floor: list[float] = []
     found: dict[str, list[float]] = {

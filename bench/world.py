@@ -161,31 +161,51 @@ def queue(lines: Sequence[str]) -> str:
 
 
 class Watch:
-    """Sees at once what happens in folders."""
+    """Sees at once what happens in a folder."""
 
-    def __init__(self, *folders: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Watch from now on."""
+        self._folder = folder
         self._inotify = INotify()
-        mask = flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE | flags.DELETE
-        self._folders = {self._inotify.add_watch(str(folder), mask): folder for folder in folders}
+        self._inotify.add_watch(str(folder), flags.CREATE | flags.MOVED_TO | flags.CLOSE_WRITE | flags.DELETE)
+        self._seen: list[tuple[str, float]] = []
 
-    def wait(self, wanted: Callable[[Path], bool]) -> float:
-        """The time (`time.perf_counter`) at which a path was reported of which `wanted` is true."""
+    def find(self, wanted: Callable[[str], bool]) -> float:
+        """The time (`time.perf_counter`) at which something happened to a name of which `wanted` is true.
+
+        What happened before is forgotten, what came after is found by the next call.
+        """
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
-            events = self._inotify.read(timeout=1000)
-            now = time.perf_counter()
-            if any(wanted(self._folders[event.wd] / event.name) for event in events):
-                return now
-        raise TimeoutError(f"nothing of the kind in {', '.join(map(str, self._folders.values()))}")
+            for place, (name, seen) in enumerate(self._seen):
+                if wanted(name):
+                    del self._seen[: place + 1]
+                    return seen
+            self._seen = self._read()
+        raise TimeoutError(f"nothing of the kind in {self._folder}")
+
+    def wait_until(self, condition: Callable[[], bool]) -> float:
+        """The time at which something happened after which a condition is true."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            events = self._read()
+            if events and condition():
+                return events[0][1]
+        raise TimeoutError(f"it does not come true in {self._folder}")
 
     def forget(self) -> None:
         """Take no notice of what has happened so far."""
         self._inotify.read(timeout=0)
+        self._seen = []
 
     def close(self) -> None:
         """Watch no more."""
         self._inotify.close()
+
+    def _read(self) -> list[tuple[str, float]]:
+        events = self._inotify.read(timeout=1000)
+        now = time.perf_counter()
+        return [(event.name, now) for event in events]
 
 
 def wait_for(condition: Callable[[], object], pause: float = 0.02) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from orch.core.actions import Change
+from orch.core.announce import Announcement
 from orch.core.brief import NOTHING, Brief
 from orch.core.costs import Spending
 from orch.core.forge import Comment, Job, Ledger, PullStatus, Reply, Sight, Telling, Wanted
-from orch.core.metrics import Metrics
+from orch.core.metrics import Event, Metrics
 from orch.core.model import (
     Activity,
     Claim,
@@ -149,6 +150,48 @@ class MetricsStore(Protocol):
 
     def write(self, snapshot: Snapshot) -> None:
         """Write atomically what the snapshot says."""
+
+
+class EventLog(Protocol):
+    """`.orch/events.jsonl`: everything that happened, for months."""
+
+    def append(self, events: Sequence[Event]) -> None:
+        """Add these. Raises nothing: what cannot be written now is kept, in bounds, and written later."""
+
+
+class Announcer(Protocol):
+    """Runs the person's own commands, `[hooks] on_...`."""
+
+    @property
+    def pending(self) -> int:
+        """How many hooks are under way or wait. The end of one wakes the coordinator."""
+
+    def announce(self, news: Sequence[Announcement]) -> None:
+        """Have the hook of each occasion run, if there is one. Does not wait, and raises nothing."""
+
+    def close(self, seconds: float) -> None:
+        """Wait until all hooks are over, at most so long; then end those that are left. None starts again."""
+
+
+class Life(StrEnum):
+    """What the system's supervisor of services is told."""
+
+    READY = "ready"
+    """The coordinator works: at its start, and after it has read its settings again."""
+    ALIVE = "alive"
+    RELOADING = "reloading"
+    STOPPING = "stopping"
+
+
+class Supervisor(Protocol):
+    """Who has started orch and watches over it: systemd, or nobody."""
+
+    @property
+    def interval(self) -> float:
+        """The loop must say that it is alive at least this often, in seconds; infinite: never."""
+
+    def tell(self, life: Life, status: str = "") -> None:
+        """Say how it stands, with a line for people. Does not wait, and raises nothing."""
 
 
 # --- workers ---------------------------------------------------------------------------------------------
@@ -316,6 +359,16 @@ class Finding:
     """What a person should do, where it is not ok."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that `orch service` does to the machine."""
+
+    says: str
+    do: Callable[[], None]
+    optional: bool = False
+    """Its failure is told, and the rest goes on."""
+
+
 class Forge(Protocol):
     """Where branches are pushed and pull requests live."""
 
@@ -442,5 +495,8 @@ class Ports:
     reviews: Reviews
     ledger: LedgerStore
     prompts: Prompts
+    events: EventLog
+    announcer: Announcer
+    supervisor: Supervisor
     trees: Path
     """The folder of the worktrees: a task's is `trees / id`."""

@@ -2,9 +2,11 @@
 
 import logging
 import math
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,8 @@ from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.program import Program
+from orch.adapters.announcer import HookAnnouncer
+from orch.adapters.announcer import Hooks as EventHooks
 from orch.adapters.executors.local import LocalExecutor, WorkerLimits
 from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
@@ -21,44 +25,54 @@ from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
 from orch.adapters.prompts import CONTINUE_TEMPLATE, TemplatePrompts, packaged_template
 from orch.adapters.repository import GitRepository, check_repository, exclude
-from orch.adapters.store import atomic
+from orch.adapters.store import atomic, layout
 from orch.adapters.store.costs import CostFile
+from orch.adapters.store.events_file import EventsFile
 from orch.adapters.store.ledger import LedgerFile
 from orch.adapters.store.metrics_file import MetricsFile
 from orch.adapters.store.presence import Presence
 from orch.adapters.store.requests import RequestFiles
 from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
+from orch.adapters.supervisor import NobodySupervisor, SystemdSupervisor
 from orch.adapters.worktrees import GitWorktrees, Hooks, repair
 from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
 from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
-from orch.config import AgentKind, AgentSettings, Config
+from orch.config import AgentKind, AgentSettings, Config, environment
 from orch.coordinator import rehearsal
 from orch.coordinator.act import make_brief
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot
+from orch.core.announce import Occasion
 from orch.core.costs import Expense
 from orch.core.decide import decide
 from orch.core.draft import Draft
 from orch.core.forge import Issue, Sight, Wanted
 from orch.core.metrics import assess
-from orch.core.model import Activity, RetryRequest, RunKey, Status
+from orch.core.model import Activity, Drain, RetryRequest, RunKey, Status
 from orch.core.names import issue_number
 from orch.core.rules import admit, parking
 from orch.core.rules.trust import is_trusted
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
-from orch.ports import Agent, Executor, Finding, Ports, Transcript
+from orch.ports import Agent, Finding, Ports, Step, Supervisor, Transcript
 
 if TYPE_CHECKING:
     from orch.adapters.forge.github.parts import GitHub
+    from orch.adapters.service import Service
 
 log = logging.getLogger(__name__)
 
+redact = redaction.redact
+"""Takes out of a text what is a secret, or was given to a worker as one."""
+
 EXCLUDED = ("/.orch/", "/STOP", "/BLOCKED.md")
 """What git must not see, besides the folder of the worktrees."""
+
+END_SECONDS = 60.0
+"""What orch may need to end, besides the time of its workers: git, the forge and hooks are waited for."""
 
 SILENT_SECONDS = 30.0
 """A coordinator that has written nothing for this long, over two polls, hangs or cannot write."""
@@ -105,15 +119,26 @@ class Project:
     @cached_property
     def ports(self) -> Ports:
         """Everything. Raises ConfigError for a repository that cannot be worked in."""
-        return _make_ports(self, _make_executor(self), base_branch(self))
+        return _make_ports(self, _make_lasting(self), base_branch(self))
 
 
-def open_project(root: Path, *, warn: Callable[[str], None] = log.warning, lenient: bool = False) -> Project:
-    """Read the settings of the project at `root`. Raises ConfigError for a broken config.toml.
+def open_project(
+    root: Path,
+    *,
+    warn: Callable[[str], None] = log.warning,
+    lenient: bool = False,
+    newer: bool = False,
+) -> Project:
+    """Read the settings of the project at `root`.
 
-    `lenient` is for commands that only look or stop: `warn` is told, and defaults stand in.
+    Raises ConfigError for a broken config.toml, and for what a newer orch has written. `lenient` is for
+    commands that only look or stop: `warn` is told of a broken config.toml, and defaults stand in. `newer`
+    is for those that read nothing of `.orch`.
     """
-    return Project(root, config.load(root, warn=warn if lenient else None), warn)
+    project = Project(root, config.load(root, warn=warn if lenient else None), warn)
+    if not newer:
+        layout.check(project.config.project.version_file)
+    return project
 
 
 def coordinator_pid(project: Project) -> int | None:
@@ -125,7 +150,7 @@ def look(project: Project) -> Snapshot:
     """What the files say now. Reads only, and works with or without a coordinator."""
     pid = coordinator_pid(project) or 0
     # Whether the base branch is there does not matter for looking.
-    ports = _make_ports(project, _make_executor(project), project.config.forge.base_branch)
+    ports = _make_ports(project, _make_lasting(project), project.config.forge.base_branch)
     policy = project.config.policy()
     state = recover(ports, policy)
     # What a coordinator would conclude if it could launch nothing. What it would do is not done, and
@@ -170,7 +195,7 @@ def next_prompt(project: Project, name: str, *, fresh: bool = False) -> str:
     Raises ConfigError for a task that is not in tasks.md, and as `Prompts.render`.
     """
     policy = project.config.policy()
-    ports = _make_ports(project, _make_executor(project), project.config.forge.base_branch)
+    ports = _make_ports(project, _make_lasting(project), project.config.forge.base_branch)
     state = recover(ports, policy)
     seen = observe(ports, state, ())
     state = decide(state, seen, policy.evolve(max_concurrent_workers=0)).state
@@ -264,30 +289,77 @@ def build(
         mailbox.post(Look(reason))
 
     opened = Project(project.root, project.config, project.warn, wake)
-    executor = _make_executor(opened)
+    lasting = replace(_make_lasting(opened), supervisor=_make_supervisor())
 
     def reload() -> Setup:
-        return _make_setup(
-            Project(project.root, config.load(project.root), project.warn, wake), executor, lenient=lenient
-        )
+        again = replace(opened, config=config.load(project.root))
+        setup = _make_setup(again, lasting, lenient=lenient)
+        logging.getLogger("orch").setLevel(again.config.coordinator.log_level.upper())
+        return setup
 
     def renew() -> bool:
         if not opened.presence.renew():
             return False
         for folder in (opened.config.project.runs, opened.config.project.requests):
             atomic.make_folder(folder)
+        layout.migrate(opened.config.project.version_file)
         return True
 
-    setup = _make_setup(opened, executor, lenient=lenient)
+    setup = _make_setup(opened, lasting, lenient=lenient)
     return Coordinator(
         setup,
-        presence=opened.presence,
+        presence=_take_over(opened),
         reload=reload,
         mailbox=mailbox,
         on_snapshot=on_snapshot,
         refresh=refresh,
         renew=renew,
     )
+
+
+@contextmanager
+def _take_over(project: Project) -> Iterator[None]:
+    """Be the one coordinator of a project, with everything in `.orch` brought up to date."""
+    with project.presence:
+        layout.migrate(project.config.project.version_file)
+        yield
+
+
+def make_service(project: Project, orch: Sequence[str], account: str = "") -> "Service":
+    """The service of a project: of the person who asks, or with an account one of the machine.
+
+    `orch` is how orch is started.
+    """
+    from orch.adapters.service import SYSTEM_UNITS, Service, Unit
+
+    settings = project.config
+    limits = settings.limits
+    ending = {
+        Drain.LEAVE: 0.0,
+        Drain.STOP: limits.stop_seconds + limits.grace_seconds,
+        Drain.FINISH: limits.timeout_minutes * 60,
+    }
+    folder, path = environment.config_home(), settings.environ.get("PATH", os.defpath)
+    if account:
+        # Root's PATH, as sudo has it, lacks what the account has installed for itself.
+        folder, path = Path("/etc"), f"{Path(f'~{account}').expanduser()}/.local/bin:{path}"
+    unit = Unit(
+        root=project.root,
+        orch=orch,
+        path=path,
+        keys=folder / "orch" / "environment",
+        stop_seconds=ending[settings.coordinator.drain] + END_SECONDS,
+        account=account,
+    )
+    units = SYSTEM_UNITS if account else folder / "systemd" / "user"
+    return Service(unit, units=units)
+
+
+def linger(account: str) -> Step:
+    """Have the services of a person run without a session of theirs."""
+    from orch.adapters.service import enable_linger
+
+    return enable_linger(account)
 
 
 def rehearse(project: Project) -> Sequence[str]:
@@ -335,6 +407,7 @@ def doctor(root: Path) -> Sequence[Finding]:
         return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
     findings += checks.check_machine(settings)
     try:
+        layout.check(settings.project.version_file)
         ports = Project(root, settings, log.warning).ports
     except OrchError as error:
         return [*findings, Finding(ok=False, what=error.message, do=error.hint)]
@@ -357,7 +430,7 @@ def check_forge(project: Project, *, create_label: bool = False) -> Sequence[Fin
         from orch.adapters.forge.github.checking import make_label
 
         make_label(_make_hub(project, base).hub, settings.forge.issue_label)
-    return _make_ports(project, _make_executor(project), base).forge.check()
+    return _make_ports(project, _make_lasting(project), base).forge.check()
 
 
 def clean(project: Project, *, dry_run: bool) -> Sequence[str]:
@@ -445,10 +518,30 @@ def find_issue(project: Project, number: int) -> Issue:
     return issues[number]
 
 
-def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> Setup:
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    """What goes on when the settings are read again: workers, hooks, events that could not be written yet."""
+
+    executor: LocalExecutor
+    announcer: HookAnnouncer
+    events: EventsFile
+    supervisor: Supervisor
+
+
+def _make_lasting(project: Project) -> _Lasting:
+    path = project.config.project
+    return _Lasting(
+        executor=_make_executor(project),
+        announcer=HookAnnouncer(path.root, path.hook_logs, _event_hooks(project.config), wake=project.wake),
+        events=EventsFile(path.events_file, warn=project.warn),
+        supervisor=NobodySupervisor(),
+    )
+
+
+def _make_setup(project: Project, lasting: _Lasting, *, lenient: bool) -> Setup:
     path, settings = project.config.project, project.config
     base = _guess_base(project) if lenient else base_branch(project)
-    ports = _make_ports(project, executor, base)
+    ports = _make_ports(project, lasting, base)
     if not lenient:
         ports.prompts.check()
     for folder in (path.runs, path.requests):
@@ -459,8 +552,9 @@ def _make_setup(project: Project, executor: LocalExecutor, *, lenient: bool) -> 
     repair(project.root, path.trees)
     exclude(project.root, _excluded(settings))
     # Last: settings that are refused must not be half in force.
-    executor.limits = _limits(settings)
-    executor.verify = _verify(settings)
+    lasting.executor.limits = _limits(settings)
+    lasting.executor.verify = _verify(settings)
+    lasting.announcer.hooks = _event_hooks(settings)
     return Setup(ports, settings.policy(), files=(path.tasks_file,), folders=(path.requests,))
 
 
@@ -473,7 +567,7 @@ def _guess_base(project: Project) -> str:
         return project.config.forge.base_branch
 
 
-def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
+def _make_ports(project: Project, lasting: _Lasting, base: str) -> Ports:
     settings, path = project.config, project.config.project
     redaction.remember(settings.secrets())
     hub = _make_hub(project, base) if _is_github(settings) else None
@@ -487,7 +581,7 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
         requests=project.requests,
         metrics=MetricsFile(path.metrics_file, warn=project.warn),
         costs=project.costs,
-        executor=executor,
+        executor=lasting.executor,
         agents=_make_agents(settings),
         worktrees=worktrees,
         repository=GitRepository(project.root, warm=worktrees.warm),
@@ -500,7 +594,24 @@ def _make_ports(project: Project, executor: Executor, base: str) -> Ports:
             settings.continue_template,
             verify_command=settings.verify.command,
         ),
+        events=lasting.events,
+        announcer=lasting.announcer,
+        supervisor=lasting.supervisor,
         trees=path.trees,
+    )
+
+
+def _make_supervisor() -> Supervisor:
+    address, watchdog = environment.notify_socket()
+    return SystemdSupervisor(address, watchdog) if address else NobodySupervisor()
+
+
+def _event_hooks(settings: Config) -> EventHooks:
+    hooks = settings.hooks
+    return EventHooks(
+        commands={occasion: getattr(hooks, f"on_{occasion}") for occasion in Occasion},
+        seconds=hooks.timeout_seconds,
+        env=settings.announcer_environment(),
     )
 
 

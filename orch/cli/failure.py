@@ -54,7 +54,7 @@ def report_bug(error: BaseException, start: Path) -> int:
     import tempfile
     import traceback
 
-    text = "".join(traceback.format_exception(error))
+    text = _without_secrets("".join(traceback.format_exception(error)))
     told = f"orch: this is a bug in orch ({type(error).__name__})"
     try:
         path = _write(_crash_folder(start), text)
@@ -66,6 +66,14 @@ def report_bug(error: BaseException, start: Path) -> int:
             return BUG
     print(f"{told}; the traceback is in {path}", file=sys.stderr)
     return BUG
+
+
+def _without_secrets(text: str) -> str:
+    try:
+        from orch.wiring import redact
+    except Exception:  # noqa: BLE001 - the bug may be one of the modules that this needs
+        return text
+    return redact(text)
 
 
 def _crash_folder(start: Path) -> Path:

@@ -22,6 +22,7 @@ from orch.cli import (
     restore,
     run,
     send,
+    service,
     show,
     status,
 )
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 _GROUPS = (
     *(run, status, cost, add, control, approve, show, logs, send, prompt, diff),
-    *(pulls, restore, project, finish, demo),
+    *(pulls, restore, project, service, finish, demo),
 )
 for group in _GROUPS:
     app.add_typer(group.app)

@@ -44,12 +44,14 @@ class Place:
         """The root of the project that is here or that `orch init` would make."""
         return find_root(self.start) or find_repository(self.start) or self.start
 
-    def open(self, warn: Callable[[str], None] | None = None, *, lenient: bool = False) -> "Project":
+    def open(
+        self, warn: Callable[[str], None] | None = None, *, lenient: bool = False, newer: bool = False
+    ) -> "Project":
         """The project, with its settings read. Raises ConfigError where there is none.
 
-        With `lenient` a broken config.toml is only told. `warn` is told of oddities that stop nothing;
-        without it they go to stderr.
+        With `lenient` a broken config.toml is only told, and with `newer` it may be one of a newer orch.
+        `warn` is told of oddities that stop nothing; without it they go to stderr.
         """
         from orch.wiring import open_project
 
-        return open_project(self.root, warn=warn or warn_on_stderr, lenient=lenient)
+        return open_project(self.root, warn=warn or warn_on_stderr, lenient=lenient, newer=newer)

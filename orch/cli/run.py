@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orch.cli import help as texts
+from orch.cli.first import run_beside_init
 from orch.cli.place import Place
 from orch.dashboard.plain import span
 
@@ -57,6 +58,7 @@ def run(
     them, a second ^C stops them and a third one ends orch at once. The exit code is 130 after ^C, 0
     after SIGTERM. SIGUSR1 pauses and resumes, SIGHUP reads config.toml again.
     """
+    run_beside_init()
     place: Place = context.obj
     project = place.open(log.warning)
     if dry_run:
@@ -83,6 +85,7 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
     """
     from orch import wiring
     from orch.cli.journal import keep_journal
+    from orch.config import environment
 
     began = time.time()
     last: list[Snapshot] = []
@@ -93,7 +96,14 @@ def work(project: "Project", *, plain: bool, until_idle: bool) -> None:
             screen.show(snapshot)
 
     screen = None if plain else _make_screen(project)
-    with keep_journal(project.config.project.log_file, plain=plain), screen or nullcontext():
+    journal = keep_journal(
+        project.config.project.log_file,
+        plain=plain,
+        level=project.config.coordinator.log_level,
+        journald=environment.is_journald(1),
+        clean=wiring.redact,
+    )
+    with journal, screen or nullcontext():
         refresh = math.inf if plain else REFRESH_SECONDS
         code = wiring.build(project, on_snapshot=keep, refresh=refresh).run(until_idle=until_idle)
     if until_idle and not last[0].draining:

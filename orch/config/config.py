@@ -17,6 +17,7 @@ from orch.config.settings import (
     CoordinatorSettings,
     ForgeKind,
     ForgeSettings,
+    HookSettings,
     LimitSettings,
     RetrySettings,
     UnblockOn,
@@ -46,6 +47,7 @@ class Config:
     budget: BudgetSettings = BudgetSettings()
     verify: VerifySettings = VerifySettings()
     worktree: WorktreeSettings = WorktreeSettings()
+    hooks: HookSettings = HookSettings()
     environ: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     """orch's own environment when the settings were read."""
 
@@ -144,8 +146,8 @@ class Config:
         return environment.without_maintenance(given)
 
     def secrets(self) -> frozenset[str]:
-        """What workers are given under a name that says that it is a secret: orch never repeats it."""
-        found: set[str] = set()
+        """What orch or its workers have under a name that says that it is a secret: orch never repeats it."""
+        found = set(environment.secrets_in(self.environ, token=self.forge.token_env))
         for agent in self.agents.values():
             given = {**{name: self.environ.get(name, "") for name in agent.env_pass}, **agent.env}
             found.update(value for name, value in given.items() if environment.is_secret(name, value))
@@ -157,6 +159,10 @@ class Config:
         They run code that an agent wrote, so they get no more than a worker does.
         """
         return environment.without_maintenance(environment.allowed(self.environ, token=self.forge.token_env))
+
+    def announcer_environment(self) -> dict[str, str]:
+        """The environment of the [hooks]: the allow-list and `env_pass`, never a token of a forge."""
+        return environment.allowed(self.environ, self.hooks.env_pass, token=self.forge.token_env)
 
 
 def _pattern(label: str) -> str:

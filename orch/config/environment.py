@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 AGENT_COMMAND = "AGENT_COMMAND"
 """Overrides the command of the default agent, for trying things."""
@@ -90,9 +91,52 @@ def is_secret(name: str, value: str) -> bool:
     return len(value) >= SECRET_LENGTH and _SECRET_NAME.search(name) is not None
 
 
+def secrets_in(environ: Mapping[str, str], *, token: str = "") -> frozenset[str]:
+    """The values in an environment whose names say that they are secret. A path is none, only its file is.
+
+    `token` is the variable that holds the token of the forge, whatever it is called.
+    """
+    return frozenset(
+        value
+        for name, value in environ.items()
+        if (is_secret(name, value) or name == token or is_forge_token(name))
+        and len(value) >= SECRET_LENGTH
+        and not value.startswith("/")
+        and not name.startswith("GIT_CONFIG_")
+    )
+
+
 def current() -> dict[str, str]:
     """A copy of orch's own environment."""
     return dict(os.environ)
+
+
+def is_journald(descriptor: int) -> bool:
+    """Whether journald reads what is written to a descriptor: systemd names its stream (systemd.exec(5))."""
+    device, _, number = os.environ.get("JOURNAL_STREAM", "").partition(":")
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return (device, number) == (str(status.st_dev), str(status.st_ino))
+
+
+def config_home() -> Path:
+    """Where a person's programs keep their settings (the XDG base directory specification)."""
+    told = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(told) if Path(told).is_absolute() else Path.home() / ".config"
+
+
+def notify_socket() -> tuple[str, float]:
+    """Where systemd listens for how this process does, and the seconds of its watchdog; '' and 0 for none.
+
+    Taken out of the environment: it is for this process alone, and not for what it starts.
+    """
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    microseconds = os.environ.pop("WATCHDOG_USEC", "")
+    pid = os.environ.pop("WATCHDOG_PID", "") or str(os.getpid())
+    watched = microseconds.isascii() and microseconds.isdecimal() and pid == str(os.getpid())
+    return address, int(microseconds) / 1_000_000 if watched else 0.0
 
 
 def without_repository() -> dict[str, str]:

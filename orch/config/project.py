@@ -66,6 +66,21 @@ class Project:
         return self.directory / "metrics.json"
 
     @property
+    def events_file(self) -> Path:
+        """Everything that happened, a line each."""
+        return self.directory / "events.jsonl"
+
+    @property
+    def hook_logs(self) -> Path:
+        """What the [hooks] printed."""
+        return self.directory / "hooks"
+
+    @property
+    def version_file(self) -> Path:
+        """The version of everything in .orch."""
+        return self.directory / "version"
+
+    @property
     def lock_file(self) -> Path:
         """Locked for as long as a coordinator runs."""
         return self.directory / "coordinator.lock"

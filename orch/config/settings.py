@@ -13,6 +13,7 @@ from msgspec import Meta
 from orch.config import environment
 from orch.config.places import KeyPath
 from orch.config.project import DIRECTORY_NAME
+from orch.core.announce import Occasion
 from orch.core.costs import Allowance, Budget
 from orch.core.model import MODEL, Drain
 
@@ -83,6 +84,15 @@ class UnblockOn(StrEnum):
     MERGED = "merged"
 
 
+class LogLevel(StrEnum):
+    """The least that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class AutoMerge(StrEnum):
     """When a pull request is handed to the forge to be merged."""
 
@@ -123,6 +133,8 @@ class CoordinatorSettings(Settings):
     to adopt, finish them, or stop them."""
     keep_days: Annotated[float, Meta(ge=0, le=36_500)] = 14.0
     """Run directories are kept for so many days; the last run of each task always is."""
+    log_level: LogLevel = LogLevel.INFO
+    """The least that is logged: debug (each action, too), info, warning or error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -409,6 +421,47 @@ class WorktreeSettings(Settings):
                     yield (key,), f"{entry!r} {reason}"
         for entry in sorted(set(self.copy) & set(self.link)):
             yield ("link",), f"{entry!r} is under copy too"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookSettings(Settings):
+    """[hooks]: commands of yours for what happens to the queue, once for each event.
+
+    Each is a line for a shell, run in the project root, with the facts in its environment: ORCH_EVENT,
+    ORCH_TIME, ORCH_MESSAGE, ORCH_TASK_ID, ORCH_TITLE, ORCH_ATTEMPT, ORCH_WORKER, ORCH_BRANCH, ORCH_AGENT,
+    ORCH_PULL_URL and ORCH_PROJECT. Empty: none.
+    """
+
+    on_blocked: str = ""
+    """A worker needs an answer."""
+    on_failed: str = ""
+    """A task has used up its attempts."""
+    on_paused: str = ""
+    """Nothing new is launched any more, whoever wanted it."""
+    on_limited: str = ""
+    """An agent has reached its usage limit."""
+    on_pr_ready: str = ""
+    """A task is completed, and there is a pull request to look at."""
+    on_merged: str = ""
+    """A pull request was merged."""
+    timeout_seconds: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    """A hook that takes longer is ended, with all that it started."""
+    env_pass: tuple[str, ...] = ()
+    """Names of variables to hand on from orch's own environment, in addition to the usual ones. Tokens
+    of a forge are refused."""
+
+    def complaints(self) -> Iterator[Complaint]:
+        """See `Settings`."""
+        for name in HOOKS:
+            if "\0" in getattr(self, name):
+                yield (name,), "contains a NUL character"
+        for name in self.env_pass:
+            if reason := environment.refusal(name):
+                yield ("env_pass",), f"{name!r} {reason}"
+
+
+HOOKS = tuple(f"on_{occasion}" for occasion in Occasion)
+"""The keys of [hooks] that are commands."""
 
 
 def _is_model(fallback: str) -> bool:

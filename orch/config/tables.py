@@ -15,6 +15,7 @@ from orch.config.settings import (
     BudgetSettings,
     CoordinatorSettings,
     ForgeSettings,
+    HookSettings,
     LimitSettings,
     RetrySettings,
     Settings,
@@ -32,6 +33,7 @@ TABLES: Mapping[str, type[Settings]] = MappingProxyType(
         "budget": BudgetSettings,
         "verify": VerifySettings,
         "worktree": WorktreeSettings,
+        "hooks": HookSettings,
     }
 )
 """The tables of a fixed name. Beside them stand the [agents.NAME]."""
@@ -89,6 +91,11 @@ def _mismatch(hint: Any, value: object) -> str:
     else:
         shown = _type_name(value)
     return f"must be {expected}" if expected.startswith(shown) else f"must be {expected}, not {shown}"
+
+
+def describe_type(hint: Any) -> str:
+    """A key's type in plain words, for the reference."""
+    return _expected(hint)[0]
 
 
 def _expected(hint: Any) -> tuple[str, bool]:

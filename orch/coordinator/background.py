@@ -5,8 +5,25 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from contextvars import ContextVar
 
-from orch.core.actions import Action, Failure, Finish, MakeRun, Result, Verify
+from orch.core.actions import (
+    Action,
+    Ask,
+    End,
+    Ensure,
+    Failure,
+    Finish,
+    Inspect,
+    MakeRun,
+    Publish,
+    Remove,
+    Result,
+    Start,
+    Sweep,
+    Verify,
+)
+from orch.core.model import RunKey
 from orch.errors import OrchError, PermanentError, ShortageError, TransientError
 
 log = logging.getLogger(__name__)
@@ -29,9 +46,47 @@ SHORTAGES = frozenset(
 
 Work = Callable[[], object]
 
+_at_work_on: ContextVar[tuple[str, RunKey | None]] = ContextVar("at_work_on", default=("", None))
+
+
+def at_work_on() -> tuple[str, RunKey | None]:
+    """The task and the run that the present thread works for: what an adapter logs then is about these."""
+    return _at_work_on.get()
+
 
 def perform(action: Action, work: Work) -> Result:
     """Do an action now; whatever goes wrong becomes its failure, so that it is decided on."""
+    token = _at_work_on.set(_subject(action))
+    log.debug("does %s", type(action).__name__)
+    try:
+        return _perform(action, work)
+    finally:
+        _at_work_on.reset(token)
+
+
+def _subject(action: Action) -> tuple[str, RunKey | None]:
+    """What an action is about."""
+    match action:
+        case Start(run) | Inspect(run):
+            return run.key.task, run.key
+        case (
+            MakeRun(run=key)
+            | Ensure(run=key)
+            | Ask(run=key)
+            | End(run=key)
+            | Sweep(run=key)
+            | Verify(run=key)
+            | Publish(run=key)
+            | Finish(run=key)
+        ):
+            return key.task, key
+        case Remove(task):
+            return task, None
+        case _:
+            return "", None
+
+
+def _perform(action: Action, work: Work) -> Result:
     try:
         return Result(action, work())
     except TransientError as error:
@@ -77,11 +132,19 @@ class Background:
     """
 
     def __init__(
-        self, post: Callable[[Result], None], *, start_thread: Callable[..., bool] = start_thread
+        self,
+        post: Callable[[Result], None],
+        *,
+        threads: int = THREADS,
+        start_thread: Callable[..., bool] = start_thread,
     ) -> None:
-        """`post` gets the results, on the threads; `start_thread` is for systems that have no more."""
+        """`post` gets the results, on at most so many `threads`.
+
+        `start_thread` is for systems that have no more.
+        """
         self._post = post
         self._start_thread = start_thread
+        self._limit = threads
         self._changed = threading.Condition()
         self._queues: dict[str, deque[tuple[Action, Work]]] = {}
         """By task. The first entry of a queue is under way or waits for a thread."""
@@ -128,7 +191,7 @@ class Background:
                 self._fail(task)
             return
         self._ready.append(task)
-        if len(self._ready) > self._idle and self._threads < THREADS:
+        if len(self._ready) > self._idle and self._threads < self._limit:
             if self._start_thread(f"background-{self._threads + 1}", self._serve):
                 self._threads += 1
             elif not self._threads:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from orch.coordinator.act import act
-from orch.coordinator.background import Background
+from orch.coordinator.background import THREADS, Background
 from orch.coordinator.mailbox import Mailbox
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
@@ -24,7 +24,7 @@ from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
 from orch.errors import OrchError, TransientError
-from orch.ports import Ports
+from orch.ports import Life, Ports
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +34,11 @@ MEMORY_SECONDS = 1.0
 """Without memory for a turn, the next one is tried after this."""
 RENEWED_SECONDS = 1.0
 """The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
+MOST_WAITING = 16
+"""So many threads may wait for a forge elsewhere, besides those for git."""
 LEAVE_SECONDS = 5.0
-"""A drained coordinator waits this long for git and the forge; what is cut off is done again later."""
+"""A drained coordinator waits this long for git and the forge; what is cut off is done again later. Then it
+waits as long for hooks; those that are left are ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class Coordinator:
         self._on_snapshot = on_snapshot
         self._refresh = refresh
         self._renew = renew
-        self._background = Background(mailbox.post)
+        self._background = Background(mailbox.post, threads=count_threads(setup.policy))
         self._started_at = setup.ports.clock.now()
         self._interrupted = False
         self._launches = True
@@ -157,13 +160,14 @@ class Coordinator:
             self._watch()
             state = recover(self._setup.ports, self._policy)
             wakes: tuple[Wake, ...] = ()
-            shown, shown_at = state, -math.inf
+            shown_at = -math.inf
+            self._tell(Life.READY, state)
             while True:
                 self._interrupted |= Signalled(signal.SIGINT) in wakes
                 if self._reload_if_asked(wakes):
                     state = state.evolve(document=None)  # It is read anew under the new settings.
                 renewed = self._renew_presence()
-                ports, policy = self._setup.ports, self._policy
+                before, ports, policy = state, self._setup.ports, self._policy
                 try:
                     state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
                 except MemoryError:
@@ -171,18 +175,34 @@ class Coordinator:
                     log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
                     wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
                     continue
+                record(ports, before, state)
+                self._tell(Life.STOPPING if state.draining else Life.ALIVE, state)
                 drained = is_drained(state, policy)
                 if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
-                    self._show(shown, state)
-                    shown, shown_at = state, time.monotonic()
-                if not self._mailbox.waiting and not self._background.pending and done(state):
+                    self._show(state)
+                    shown_at = time.monotonic()
+                if not self._is_busy and done(state):
                     break
                 if drained:
                     self._leave()
                     break
-                timeout = min(wake_at - ports.clock.now(), RENEWED_SECONDS if renewed else math.inf)
+                soon = RENEWED_SECONDS if renewed else ports.supervisor.interval
+                timeout = min(wake_at - ports.clock.now(), soon)
                 wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
+            self._tell(Life.STOPPING, state)
+            self._setup.ports.announcer.close(LEAVE_SECONDS)
             return state
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether something is under way that the end of the loop would cut off."""
+        announced = self._setup.ports.announcer.pending
+        return bool(self._mailbox.waiting or self._background.pending or announced)
+
+    def _tell(self, life: Life, state: State) -> None:
+        """Tell the supervisor how it stands."""
+        waits = f"paused: {state.paused}" if state.paused is not None else f"{len(state.plan.ready)} ready"
+        self._setup.ports.supervisor.tell(life, f"{len(state.live)} at work, {waits}")
 
     @property
     def _policy(self) -> Policy:
@@ -206,16 +226,19 @@ class Coordinator:
     def _reload_if_asked(self, wakes: tuple[Wake, ...]) -> bool:
         if Signalled(signal.SIGHUP) not in wakes:
             return False
+        self._setup.ports.supervisor.tell(Life.RELOADING)
         try:
             self._setup = self._reload()
         except OrchError as error:
             log.error("config.toml was not reloaded, the last good one stays: %s", error)  # noqa: TRY400
             return False
+        finally:
+            self._setup.ports.supervisor.tell(Life.READY)
         self._watch()
         log.info("config.toml was reloaded")
         return True
 
-    def _show(self, before: State, state: State) -> None:
+    def _show(self, state: State) -> None:
         """Write and show the state; a full disk must not end the loop."""
         ports = self._setup.ports
         snapshot = make_snapshot(
@@ -227,7 +250,7 @@ class Coordinator:
         )
         complaint = ""
         try:
-            record(ports, before, state, snapshot)
+            ports.metrics.write(snapshot)
         except (OrchError, OSError) as error:
             complaint = f"metrics.json was not written: {error}"
         if complaint and complaint != self._complaint:
@@ -240,6 +263,16 @@ class Coordinator:
         """Let what is under way come to its end, for a while; the next start does the rest."""
         if not self._background.wait_until_idle(LEAVE_SECONDS):
             log.warning("left git or the forge in the middle; the next start goes on from there")
+
+
+def count_threads(policy: Policy) -> int:
+    """How many threads there are for slow calls.
+
+    A forge elsewhere may be silent for many seconds: then each task may hold a thread of its own, and
+    those for git and the disk are left.
+    """
+    remote = policy.forge.intake or policy.forge.follow
+    return THREADS + min(policy.max_concurrent_workers, MOST_WAITING) if remote else THREADS
 
 
 def _are_stopped(state: State, tasks: Collection[str]) -> bool:

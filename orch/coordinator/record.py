@@ -1,10 +1,10 @@
-"""Shows what the coordinator knows: the snapshot, metrics.json, the log."""
+"""Tells what the coordinator does: the snapshot, events.jsonl, the log, the hooks."""
 
 import logging
 from collections.abc import Collection, Mapping
 
-from orch.core.metrics import Event
-from orch.core.model import Policy
+from orch.core.announce import announcements
+from orch.core.model import Policy, RunKey
 from orch.core.state import Snapshot, State
 from orch.ports import Ports
 
@@ -48,15 +48,17 @@ def make_snapshot(
     )
 
 
-def record(ports: Ports, before: State, state: State, snapshot: Snapshot) -> None:
-    """Write metrics.json and log what has happened since `before`."""
-    known = before.metrics.history
-    events = _new(known[-1] if known else None, state.metrics.history)
-    for event in events:
-        context = {"task": event.task, "run": event.attempt or ""}
+def record(ports: Ports, before: State, state: State) -> None:
+    """Log, keep and announce what has happened in the turn that led from `before` to `state`."""
+    for event in state.events:
+        run = RunKey(event.task, event.attempt) if event.attempt else None
+        context = {"task": event.task, "run": run}
         log.log(LEVELS.get(event.kind, logging.INFO), "%s %s", event.kind, event.message, extra=context)
-    _log_notices(before.notices, state.notices, {event.message for event in events})
-    ports.metrics.write(snapshot)
+    _log_notices(before.notices, state.notices, {event.message for event in state.events})
+    if state.events:
+        ports.events.append(state.events)
+        if news := announcements(before, state):
+            ports.announcer.announce(news)
 
 
 def _log_notices(before: Mapping[str, str], now: Mapping[str, str], said: Collection[str]) -> None:
@@ -66,11 +68,3 @@ def _log_notices(before: Mapping[str, str], now: Mapping[str, str], said: Collec
             log.warning("%s", now[about])
     for about in before.keys() - now.keys():
         log.info("over: %s", before[about])
-
-
-def _new(last: Event | None, history: tuple[Event, ...]) -> tuple[Event, ...]:
-    """The part of the history after the event that was the last one before."""
-    for place in range(len(history) - 1, -1, -1):
-        if history[place] is last:
-            return history[place + 1 :]
-    return history

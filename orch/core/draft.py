@@ -33,6 +33,7 @@ class Draft:
         self.actions: list[Action] = []
         self.changes: list[Change] = []
         self.wake_at = math.inf
+        self._events: list[Event] = []
         self._moved = False
         for name, run in seen.recalled.items():
             if run is not None and name not in self.runs:
@@ -90,6 +91,7 @@ class Draft:
         """Put an event into the history."""
         name, attempt = (run.task, run.attempt) if run else (task, 0)
         event = Event(at=self.now, kind=kind, message=message, task=name, attempt=attempt)
+        self._events.append(event)
         self.change(metrics=self.state.metrics.note(event))
 
     def count(self, **amounts: int) -> None:
@@ -131,6 +133,8 @@ class Draft:
             else:
                 self.wake(self.state.retry_writes_at)
         self._forget_runs()
+        if self._events or self.state.events:
+            self.change(events=tuple(self._events))
         if self._moved:
             self.change(runs=self.runs, live=frozenset(self.live))
         if self._recall != self.state.recall:

@@ -10,7 +10,7 @@ from orch.core.costs import Spending
 from orch.core.evolving import Evolving
 from orch.core.forge import ForgeState, Usage
 from orch.core.graph import Plan
-from orch.core.metrics import Health, Metrics
+from orch.core.metrics import Event, Health, Metrics
 from orch.core.model import (
     Activity,
     Exit,
@@ -194,6 +194,8 @@ class State(Evolving):
     wanted: frozenset[str] = frozenset()
     """The agents of the ready tasks."""
     spending: Spending = Spending()
+    events: tuple[Event, ...] = ()
+    """What happened in the last turn, oldest first: all of it, where the history is cut."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -347,3 +347,37 @@ def test_a_github_without_dependencies(github: FakeGitHub, here: Desk) -> None:
     github.block(2, 1)
     github.faults.add("GET", "*/blocked_by", Says(404, '{"message": "Not Found"}'))
     assert (here.tracker().look(Wanted()).issues or {})[2].parents == ()
+
+
+def test_what_no_list_of_changes_tells_is_seen_within_the_hour(
+    github: FakeGitHub, here: Desk, clock: Clock
+) -> None:
+    tracker = here.tracker()
+    for _ in range(3):
+        clock.now += 1000
+        github.open_issue("Bug", labels=["orch"])
+    wanted = Wanted(frozenset({1, 2}))
+    assert numbers(tracker.look(wanted)) == [1, 2, 3]
+    for number in (1, 3):
+        github.delete_issue(number)
+    assert numbers(tracker.look(wanted)) == [1, 2, 3]
+    clock.now += 4000
+    assert numbers(tracker.look(wanted)) == [2]
+
+
+def test_the_first_look_at_thousands_goes_on_where_it_was_interrupted(
+    github: FakeGitHub, here: Desk, clock: Clock
+) -> None:
+    with github.at_once():
+        for _ in range(1600):
+            clock.now += 100
+            github.open_issue("Bug", labels=["orch"])
+    tracker = here.tracker()
+    assert tracker.look(Wanted()).issues is None, "a look is bounded"
+    github.traffic.clear()
+    github.faults.add("GET", ISSUES, ServerError())
+    with pytest.raises(TransientError):
+        tracker.look(Wanted())
+    assert len(tracker.look(Wanted()).issues or {}) == 1600
+    pages = [each.query["page"] for each in github.traffic.of("GET", ISSUES) if "labels" in each.query]
+    assert pages == ["16", "16", "17"]

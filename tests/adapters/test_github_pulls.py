@@ -369,3 +369,17 @@ def test_a_pull_request_that_is_gone(github: FakeGitHub, here: Desk, clock: Fake
     github.state.issues[number].deleted = False
     clock.advance(200)
     assert look(github, tracker, number).number == number, "it was only not seen yet"
+
+
+def test_what_the_list_does_not_tell_is_seen_within_the_hour(
+    github: FakeGitHub, here: Desk, clock: FakeClock
+) -> None:
+    number, tracker = open_pull(github), here.tracker()
+    clock.advance(1000)
+    assert look(github, tracker, number).remarks == ()
+    before = github.issue(number).updated_at
+    github.comment(number, "Unheard")
+    github.issue(number).updated_at = before
+    assert look(github, tracker, number).remarks == ()
+    clock.advance(4000)
+    assert [remark.text for remark in look(github, tracker, number).remarks] == ["Unheard"]

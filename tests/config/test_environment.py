@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orch.config import check_text, clean_environment, environment, load
-from orch.config.environment import allowed, is_forge_token
+from orch.config.environment import allowed, is_forge_token, is_journald, notify_socket
 
 NO_MAINTENANCE = environment.without_maintenance({})
 
@@ -196,3 +196,65 @@ def test_what_is_secret_goes_by_the_name_and_the_length(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(text)
     config = load(tmp_path, {"MY_TOKEN": "abcdefghij", "ELSE": "not so secret"})
     assert config.secrets() == {"0123456789", "abcdefghij"}
+
+
+def test_journald_is_known_by_its_own_stream(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "stream").open("w") as stream:
+        status = os.fstat(stream.fileno())
+        monkeypatch.delenv("JOURNAL_STREAM", raising=False)
+        assert not is_journald(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        assert is_journald(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino + 1}")
+        assert not is_journald(stream.fileno()), "redirected: nobody but journald wants its format"
+        closed = stream.fileno()
+    assert not is_journald(closed)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "pid", "seconds"),
+    [
+        ("30000000", "", 30.0),
+        ("30000000", "own", 30.0),
+        ("30000000", "1", 0.0),
+        ("", "", 0.0),
+        ("x", "", 0.0),
+    ],
+)
+def test_the_notify_socket_is_for_this_process_alone(
+    monkeypatch: pytest.MonkeyPatch, microseconds: str, pid: str, seconds: float
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify")
+    monkeypatch.setenv("WATCHDOG_USEC", microseconds)
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if pid == "own" else pid)
+    assert notify_socket() == ("/run/notify", seconds)
+    assert not {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} & os.environ.keys()
+    assert notify_socket() == ("", 0.0)
+
+
+def test_secrets_of_orchs_own_environment_are_known_too(tmp_path: Path) -> None:
+    environ = {
+        "GH_TOKEN": "0123456789",
+        "DB_PASSWORD": "correct-horse",
+        "SSH_AUTH_SOCK": "/run/user/1000/agent",
+        "GIT_CONFIG_KEY_0": "user.name",
+        "KEYBOARD": "qwertz",
+        "CI_JOB_PAT": "abcdefghij",
+        "MINE": "so-it-is-called",
+    }
+    assert load(tmp_path, environ).secrets() == {"0123456789", "correct-horse", "abcdefghij"}
+    (tmp_path / "config.toml").write_text('[forge]\ntoken_env = "MINE"\n[hooks]\nenv_pass = ["MINE"]\n')
+    assert "so-it-is-called" in load(tmp_path, environ).secrets()
+    assert "MINE" not in load(tmp_path, environ).announcer_environment()
+
+
+def test_a_hook_gets_what_is_named_and_never_a_token_of_a_forge(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[hooks]\nenv_pass = ["CHAT_URL"]\n')
+    environ = {"PATH": "/bin", "CHAT_URL": "https://chat", "GITHUB_TOKEN": "0123456789", "OTHER": "x"}
+    assert load(tmp_path, environ).announcer_environment() == {"PATH": "/bin", "CHAT_URL": "https://chat"}
+    text = '[hooks]\non_failed = "a\\u0000b"\nenv_pass = ["GH_TOKEN"]\ntimeout_seconds = 0\non_done = ""\n'
+    problems = "\n".join(check_text(text, tmp_path, environ=environ))
+    assert "on_failed: contains a NUL character" in problems
+    assert "'GH_TOKEN' gives access to a forge" in problems
+    assert "timeout_seconds: must be a number above 0" in problems
+    assert "on_done: unknown key" in problems

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orch.coordinator.background import Background
 from orch.coordinator.loop import recover, tick
+from orch.coordinator.record import record
 from orch.core.model import Phase, Policy, Run
 from orch.core.state import State, Wake
 from tests.fakes.ports import FakeWorld
@@ -40,9 +41,11 @@ class Desk:
         wakes = []
         while not self.queue.empty():
             wakes.append(self.queue.get())
+        before = self.state
         self.state, self.wake_at = tick(
-            self.world.ports, self.state, tuple(wakes), self.policy, self.background, self.queue.put
+            self.world.ports, before, tuple(wakes), self.policy, self.background, self.queue.put
         )
+        record(self.world.ports, before, self.state)
 
     def settle(self) -> None:
         """Take turns until nothing more follows now."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from orch.coordinator.background import THREADS, Background, perform, start_thread
+from orch.coordinator.loop import count_threads
 from orch.core.actions import Action, Poll, Remove, Result, Verify
-from orch.core.model import RunKey
+from orch.core.model import ForgePolicy, Policy, RunKey
 from orch.errors import ConfigError, PermanentError, ShortageError, TransientError
 
 SECONDS = 20.0
@@ -18,9 +19,9 @@ SECONDS = 20.0
 class Posted:
     """Where the results come."""
 
-    def __init__(self, **ways: Callable[..., bool]) -> None:
+    def __init__(self, threads: int = THREADS, **ways: Callable[..., bool]) -> None:
         self.queue: queue.Queue[Result] = queue.Queue()
-        self.background = Background(self.queue.put, **ways)
+        self.background = Background(self.queue.put, threads=threads, **ways)
 
     def next(self) -> Result:
         return self.queue.get(timeout=SECONDS)
@@ -183,3 +184,31 @@ def test_what_the_machine_lacks_is_told_apart(error: Exception, shortage: bool) 
     failure = perform(Poll(), work).failure
     assert failure is not None
     assert failure.shortage is shortage
+
+
+def test_so_many_threads_and_no_more() -> None:
+    go = threading.Event()
+    posted = Posted(threads=2)
+    running = threading.Semaphore(0)
+
+    def work() -> None:
+        running.release()
+        go.wait(SECONDS)
+
+    for number in range(3):
+        posted.background.submit(f"t-{number}", Remove(f"t-{number}"), work)
+    for _ in range(2):
+        assert running.acquire(timeout=SECONDS)
+    assert not running.acquire(blocking=False)
+    go.set()
+    assert posted.background.wait_until_idle(SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("forge", "workers", "threads"),
+    [(ForgePolicy(), 8, 4), (ForgePolicy(intake=True), 3, 7), (ForgePolicy(follow=True), 256, 20)],
+)
+def test_a_forge_elsewhere_may_hold_a_thread_for_each_worker(
+    forge: ForgePolicy, workers: int, threads: int
+) -> None:
+    assert count_threads(Policy(forge=forge, max_concurrent_workers=workers)) == threads

@@ -8,7 +8,7 @@ import pytest
 from orch.coordinator.record import make_snapshot
 from orch.coordinator.rehearsal import rehearse
 from orch.core.forge import Checks, Job, Person, Remark
-from orch.core.model import ApproveRequest, ForgePolicy, RunKey
+from orch.core.model import ApproveRequest, ForgePolicy, RetryRequest, RunKey, StopRequest
 from orch.core.rules.trust import digest
 from orch.errors import PermanentError, TransientError
 from tests.coordinator.desk import Desk
@@ -136,6 +136,35 @@ def test_any_call_of_the_forge_may_fail_and_all_is_done_once(tmp_path: Path, por
     assert len(world.reviews.merging) == 1
     assert len(world.reviews.replies) == 1
     assert world.executor.started == [RunKey(TASK, 1), RunKey(TASK, 2)]
+
+
+def test_a_follow_up_that_is_stopped_knows_its_pull_request_without_asking(tmp_path: Path) -> None:
+    desk = hub(tmp_path)
+    publish(desk)
+    change_pull(desk, conflicts=True)
+    desk.until(lambda: desk.is_running(TASK))
+    desk.world.forge.fail("find", *[TransientError("it hangs")] * 9)
+    desk.world.requests.post(StopRequest(TASK, "enough", now=True))
+    desk.until(says(desk, "[⏰"))
+    run = desk.run(TASK)
+    assert run.outcome is not None
+    assert run.outcome.pull is not None
+    assert (run.outcome.pull.number, run.outcome.pull.url) == (1, URL)
+    assert f"- PR: {URL}" in (desk.world.tasks.text or "")
+    desk.world.forge.fail("find")
+    desk.world.requests.post(RetryRequest(TASK))
+    desk.until(lambda: desk.is_running(TASK))
+    assert desk.run(TASK).claim.pull == 1, "it is no evidence of the next attempt's work"
+
+
+def test_a_first_attempt_that_is_stopped_has_none(tmp_path: Path) -> None:
+    desk = hub(tmp_path)
+    desk.until(lambda: desk.is_running(TASK))
+    desk.world.requests.post(StopRequest(TASK, "enough", now=True))
+    desk.until(says(desk, "[⏰"))
+    run = desk.run(TASK)
+    assert run.outcome is not None
+    assert run.outcome.pull is None
 
 
 def test_an_answer_that_cannot_be_given_loses_no_work(tmp_path: Path) -> None:

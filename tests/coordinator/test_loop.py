@@ -12,9 +12,11 @@ import pytest
 
 from orch.coordinator.loop import Coordinator, Setup
 from orch.coordinator.mailbox import Mailbox
+from orch.core.announce import Occasion
 from orch.core.model import Drain, Policy, RetryRequest, RunKey, StopRequest
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, TransientError
+from orch.ports import Life
 from tests.fakes.ports import FakeWorld
 
 KEY = RunKey("t-1", 1)
@@ -238,3 +240,57 @@ def test_a_saved_file_is_acted_on_at_once(tmp_path: Path) -> None:
     stage.answers = [end_when_running]
     assert stage.coordinator.run() == 0
     assert stage.world.executor.started == [KEY]
+
+
+def test_the_supervisor_is_told_of_the_start_the_end_and_a_reload(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    stage.reloads = [stage.setup, ConfigError("broken")]
+    stage.answers = [send(signal.SIGHUP), send(signal.SIGHUP), stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
+    told = stage.world.supervisor.told
+    assert told[:2] == [Life.READY, Life.ALIVE]
+    assert told.count(Life.RELOADING) == 2
+    assert all(told[place + 1] is Life.READY for place, life in enumerate(told) if life is Life.RELOADING)
+    assert told[-2:] == [Life.ALIVE, Life.STOPPING]
+    assert stage.world.supervisor.status == "0 at work, 0 ready"
+
+
+def test_the_loop_turns_as_often_as_the_watchdog_wants(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "", poll_interval=3600.0)
+    stage.world.supervisor.interval = 0.05
+    turns: list[Snapshot] = []
+
+    def enough(snapshot: Snapshot) -> bool:
+        turns.append(snapshot)
+        if len(turns) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return False
+
+    stage.answers = [enough]
+    assert stage.coordinator.run() == 0
+    assert stage.world.supervisor.told == [Life.READY, Life.ALIVE, Life.STOPPING]
+
+
+def test_until_idle_waits_for_the_hooks_of_the_last_events(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    announcer = stage.world.announcer
+    announcer.hold = True
+
+    def end_hook(_: Snapshot) -> bool:
+        if not announcer.pending:
+            return False
+        announcer.end()
+        return True
+
+    stage.answers = [stage.commit_and_end, end_hook]
+    assert stage.coordinator.run(until_idle=True) == 0
+    assert [news.occasion for news in announcer.news] == [Occasion.PR_READY]
+    assert announcer.closed
+
+
+def test_a_drained_coordinator_closes_the_hooks(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    stage.world.announcer.hold = True
+    stage.answers = [send(signal.SIGTERM)]
+    assert stage.coordinator.run() == 0
+    assert stage.world.announcer.closed

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.coordinator.record import make_snapshot, record
+from orch.coordinator.record import make_snapshot
 from orch.core.actions import Action
 from orch.core.model import Claim, Phase, RunKey, StopRequest
 from orch.errors import PermanentError, TransientError
@@ -173,15 +173,9 @@ def test_a_worker_of_an_agent_that_is_gone_is_shown_without_words(tmp_path: Path
 def test_each_event_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "orch")
     desk = Desk(tmp_path, "[] t-1: Do it\n", max_attempts=1)
-    before = desk.state
     desk.until(desk.is_running)
-    snapshot = make_snapshot(desk.world.ports, desk.state, desk.policy)
-    record(desk.world.ports, before, desk.state, snapshot)
-    record(desk.world.ports, desk.state, desk.state, snapshot)
-    middle = desk.state
     desk.world.executor.finish(KEY)
     desk.until(lambda: desk.run().phase is Phase.OVER)
-    record(desk.world.ports, middle, desk.state, snapshot)
     said = [(entry.levelname, entry.getMessage().split()[0]) for entry in caplog.records]
     assert said == [("INFO", "launched"), ("WARNING", "failed")]
 

@@ -304,14 +304,35 @@ def test_an_issue_that_orch_does_not_know_is_waited_for_until_it_is_closed() -> 
     open_issue(world, 8, body="Depends on #3, #4", parents=(5,))
     open_issue(world, 5, open=False)
     world.settle()
-    after = list(world.tasks["gh-8"].after)
-    assert after == ["gh-3", "gh-4", "gh-5"], "they are not known yet"
-    look(world)
+    assert [type(action) for action in world.done].count(Poll) == 2, "they were looked up at once"
     after = list(world.tasks["gh-8"].after)
     assert after == ["gh-3"], "the others are closed, or not there"
     change_issue(world, 3, open=False)
     look(world)
     assert world.mark("gh-8") is Status.ACTIVE
+
+
+def test_a_dependency_that_is_named_later_is_looked_up_too() -> None:
+    world = queued()
+    open_issue(world, 3, labels=frozenset())
+    change_issue(world, 7, body="depends on #3 and #4")
+    look(world)
+    look(world)
+    assert world.tasks["gh-7"].after == ("gh-3",)
+
+
+def test_what_a_stranger_names_is_not_looked_up() -> None:
+    world = github()
+    open_issue(world, 7, author=SAM, body="depends on #3")
+    world.settle()
+    look(world)
+    (_, *later) = [action for action in world.done if isinstance(action, Poll)]
+    assert all(not poll.wanted.issues for poll in later)
+
+
+def test_nobody_depends_on_thousands() -> None:
+    body = " ".join(f"depends on #{number}" for number in range(100, 2000))
+    assert len(read_wish(Issue(7, "", "x", MIA, body), FORGE).parents) == 50
 
 
 # --- leaving -----------------------------------------------------------------------------------------------

@@ -110,13 +110,14 @@ def test_killed_at_each_write(hub: Hub, after_write: bool) -> None:
 
 def test_a_forge_that_hangs_delays_nothing_else(hub: Hub) -> None:
     project = hub.project
-    project.write_tasks("[] t-1: Wait", "  please wait", "[] t-2: Hold", "  please hold")
+    project.write_tasks("[] t-1: Wait", "  please wait", "[] t-2: Hold", "  please hold", "[] t-3: End")
     slow = Slow(seconds=300)
     hub.github.faults.add("GET", "/repos/*", slow, times=math.inf)
     hub.start()
     project.wait_for_sign("t-1")
     project.wait_for_sign("t-2")
     project.wait_for(slow.reached.is_set, "a request")
+    project.wait_for(lambda: "t-3/1" in project.launches(), "a worker that ends")
     began = time.monotonic()
     project.orch("stop", "t-1", "--now")
     hub.wait_for(lambda: "[⏰" in project.tasks, "the stop")

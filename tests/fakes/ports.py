@@ -5,8 +5,10 @@ from pathlib import Path
 
 from orch.ports import Ports
 from tests.fakes.agent import FakeAgent
+from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.clock import FakeClock
 from tests.fakes.costs import FakeCostStore
+from tests.fakes.events import FakeEventLog
 from tests.fakes.executor import FakeExecutor
 from tests.fakes.forge import FakeForge
 from tests.fakes.ledger import FakeLedgerStore
@@ -17,6 +19,7 @@ from tests.fakes.repository import FakeRepository
 from tests.fakes.requests import FakeRequestStore
 from tests.fakes.reviews import FakeReviews
 from tests.fakes.runs import FakeRunStore
+from tests.fakes.supervisor import FakeSupervisor
 from tests.fakes.tasks import MemoryTaskStore
 from tests.fakes.tracker import FakeTracker
 from tests.fakes.worktrees import Branch, FakeWorktrees
@@ -56,6 +59,9 @@ class FakeWorld:
         self.reviews = FakeReviews()
         self.ledger = FakeLedgerStore()
         self.prompts = FakePrompts()
+        self.events = FakeEventLog()
+        self.announcer = FakeAnnouncer(wake=wake)
+        self.supervisor = FakeSupervisor()
         self.ports = Ports(
             clock=self.clock,
             machine=self.machine,
@@ -73,6 +79,9 @@ class FakeWorld:
             reviews=self.reviews,
             ledger=self.ledger,
             prompts=self.prompts,
+            events=self.events,
+            announcer=self.announcer,
+            supervisor=self.supervisor,
             trees=root / "trees",
         )
 

@@ -57,11 +57,24 @@ class Sight:
         self._path = path
         self._now = now
         self.known: Known | None = None
+        self._joined: tuple[Document, bytes] | None = None
+        """The bytes of a document, which take long to put together where it is long."""
 
     @property
     def target(self) -> Path:
         """The file itself, where the path is a symbolic link."""
         return Path(os.path.realpath(self._path))
+
+    def bytes_of(self, document: Document) -> bytes:
+        """`document.data`, put together once until `forget`, while no other one is asked for."""
+        joined = self._joined
+        if joined is None or joined[0] is not document:
+            joined = self._joined = (document, document.data)
+        return joined[1]
+
+    def forget(self) -> None:
+        """Keep the bytes of no document: between two changes they are not needed."""
+        self._joined = None
 
     def look(self) -> None:
         """Bring what is known up to date."""
@@ -88,13 +101,14 @@ class Sight:
             data = file.read()
         known, now, changed = self.known, self._now(), max(status.st_mtime, status.st_ctime)
         stamp = _stamp(status) if now - changed > _COARSE_SECONDS else ()
-        if known and known.document.data == data:
+        if known and self.bytes_of(known.document) == data:
             self.known = found = replace(_looked_again(known, now), stamp=stamp)
         else:
             # Whatever the clock of the file says, it changed after the last look at another version.
             since = min(max(changed, known.looked), now) if known else min(changed, now)
             document = tasks_md.parse_again(known.document if known else Document(), data)
             self.known = found = Known(document, since, now, stamp)
+            self._joined = (document, data)
         return Found(data, status, found.document)
 
     def find_whole(self) -> Found | None:

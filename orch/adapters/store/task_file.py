@@ -111,6 +111,7 @@ class TaskFile:
             # Nor when a replaced version is settled.
             wait = self._replaced.wait()
             again = math.inf if wait is None else max(wait, PACE_SECONDS)
+        self._sight.forget()
         known = self._sight.known
         # Where it could not be looked at now, its age is what it was at the last look.
         if known is None:
@@ -156,7 +157,7 @@ class TaskFile:
             return False
         if self._sure and self._sure[0] is known.document and self._sure[1] == noted:
             return False
-        data = known.document.data
+        data = self._sight.bytes_of(known.document)
         # An editor empties a file before it writes it.
         if data.strip() and data != self._replaced.newest():
             return True
@@ -184,7 +185,10 @@ class TaskFile:
         can never be replaced; it is then whole, old or new.
         """
         with self._lock.hold():
-            return self._change(lambda _: changes)
+            try:
+                return self._change(lambda _: changes)
+            finally:
+                self._sight.forget()
 
     def add(self, wish: Task, used: Iterable[str]) -> str:
         """Add a pending task under the next free id, and give that. `used` are ids beside those in the file.
@@ -269,7 +273,7 @@ class TaskFile:
                 if self._put(found, wanted, by_person=by_person):
                     for edit in edits:
                         self._replaced.accept(edit)
-                    self._replaced.remember(wanted.data)
+                    self._replaced.remember(self._sight.bytes_of(wanted))
                     return wanted
                 if by_person:
                     self._replaced.prolong(found.changed - (doubted or found.changed))
@@ -326,7 +330,7 @@ class TaskFile:
         if not found.status.st_mode & 0o222:
             # It could be replaced all the same, but whoever made it so does not want it changed.
             raise PermissionError(errno.EACCES, "it is read-only", str(target))
-        data = wanted.data
+        data = self._sight.bytes_of(wanted)
         staged = self._replaced.stage(target, found.data, data, found.status)
         try:
             unchanged = self._sight.still_there(found)

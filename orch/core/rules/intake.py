@@ -18,6 +18,8 @@ from orch.core.tasks_md import Document, plain_title
 NOT_LOOKED = "waits for the first look at the forge"
 SETTLE_SECONDS = 2.0
 """A line that vanished counts once the file was not changed for this long (design section 6)."""
+MOST_PARENTS = 50
+"""Of more dependencies the others do not count."""
 LEFT = frozenset({Status.PENDING, Status.ACTIVE})
 """A task with such a mark is not over."""
 
@@ -36,7 +38,7 @@ def read_wish(issue: Issue, policy: ForgePolicy) -> Wish:
         if any(re.fullmatch(pattern, label, re.IGNORECASE) for label in issue.labels)
     ]
     told = [int(number) for match in _PARENTS.finditer(issue.body) for number in _NUMBER.findall(match[1])]
-    parents = dict.fromkeys((*told, *issue.parents))
+    parents = [*dict.fromkeys((*told, *issue.parents))][:MOST_PARENTS]
     return Wish(
         plain_title(issue.title) or f"issue {issue.number}",
         min(found, default=2),
@@ -48,9 +50,10 @@ def list_wanted(draft: Draft) -> frozenset[int]:
     """The issues that have to be known, whether they are open and labelled or not."""
     plan, forge = draft.state.plan, draft.state.forge
     numbers = set(filter(None, map(issue_number, (*plan.ready, *plan.waiting, *plan.active))))
-    for number in [*numbers, *forge.ledger.issues]:
-        wish = forge.wishes.get(number)
-        numbers.update(wish.parents if wish else ())
+    for number, wish in forge.wishes.items():
+        # What a stranger names is not looked up.
+        if wish.parents and trust.is_shown(forge, draft.policy.forge.trust, number):
+            numbers.update(wish.parents)
     # A task whose line is gone may still have a worker.
     numbers.update(filter(None, map(issue_number, draft.live)))
     return frozenset(numbers)
@@ -143,14 +146,20 @@ class _Intake:
         elif not trust.is_shown(self._forge, self._policy.trust, number):
             self._hold(issue, entry, task)
         elif entry is None and task is None:
-            wish = self._forge.wishes[number]
-            self._entries[number] = Entry(wish.title, wish.priority, self._parents(wish))
-            self._draft.note("issue", issue.title, task=name)
+            self._take_in(issue, self._forge.wishes[number])
         elif entry is not None and task is None and not entry.seen:
             if number in self._forge.saved.issues:
                 self._write(AddTask(Task(name, entry.title, priority=entry.priority, after=entry.after)))
         elif entry is not None and task is not None and task.status is Status.PENDING:
             self._reword(number, entry, task)
+
+    def _take_in(self, issue: Issue, wish: Wish) -> None:
+        """A new issue. Whether there is something to wait for has to be known first."""
+        if any(self._is_unknown(number) for number in wish.parents):
+            self._draft.change(polled_at=0.0)  # Look again now.
+            return
+        self._entries[issue.number] = Entry(wish.title, wish.priority, self._parents(wish))
+        self._draft.note("issue", issue.title, task=issue_id(issue.number))
 
     def _hold(self, issue: Issue, entry: Entry | None, task: Task | None) -> None:
         """The issue is of somebody who is not trusted, or was changed since somebody vouched for it."""
@@ -207,9 +216,15 @@ class _Intake:
         if issue_id(number) in self._document.tasks:
             return True
         issue = self._issues.get(number)
-        if issue is None:
-            return number not in self._forge.wanted.issues  # Unless it was looked for in vain.
-        return issue.open
+        return self._is_unknown(number) if issue is None else issue.open
+
+    def _is_unknown(self, number: int) -> bool:
+        """Whether an issue was not even looked for; one that was and is not there does not exist."""
+        return (
+            number not in self._issues
+            and number not in self._forge.wanted.issues
+            and issue_id(number) not in self._document.tasks
+        )
 
     def _write(self, change: AddTask | Drop | Reword) -> None:
         self._draft.write(change)

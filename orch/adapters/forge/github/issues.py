@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from orch.adapters.forge.github import graph, shapes
@@ -23,15 +23,25 @@ MARGIN_SECONDS = 60
 """GitHub's lists lag behind each other: what changed shortly before the newest is asked for again."""
 MANY = 30
 """Changes on the page after which the moment moves on."""
-PAGES = 10
-"""Of a list, in one look: a look must end. The next one goes on from there."""
+PAGES, LIST_PAGES = 10, 15
+"""Of a list of changes, and of the whole list, in one look: it must end. The next one goes on from there."""
 HISTORIES = 500
 """Issues of which it is asked in one look who labelled them."""
 PARENTS = 100
 """Issues of which it is asked in one look what blocks them: each takes a request of its own."""
 GRAPH_PAGE = 25
+AGAIN_SECONDS, SOON_SECONDS = 3600.0, 600.0
+"""The whole list is read so often: whatever was missed is seen then. Sooner, where it has several pages."""
 ABSENT_SECONDS = 600.0
 """Somebody may say that an issue depends on one that does not exist yet."""
+
+
+@dataclass
+class _Listing:
+    """The list of the open issues with the label, as far as it was read."""
+
+    page: int = 1
+    seen: set[int] = field(default_factory=set)
 
 
 @dataclass
@@ -69,6 +79,10 @@ class Issues:
         self._absent: dict[int, float] = {}
         """Until when a number that does not exist is not asked for again."""
         self._since: datetime | None = None
+        self._listing: _Listing | None = None
+        self._listed = False
+        """Whether the whole list was ever read."""
+        self._again_at = 0.0
         self._etag = ""
         self._backlog: _Backlog | None = None
         self._answer: Mapping[int, Issue] = {}
@@ -81,8 +95,10 @@ class Issues:
         """
         if not self._label and not wanted:
             return self._answer
-        if self._since is None:
-            self._begin()
+        if self._now() >= self._again_at and self._backlog is None and self._listing is None:
+            self._listing = _Listing()
+        if self._listing is not None:
+            self._list(self._listing)
         self._poll(wanted)
         asked_all = self._ask_for(wanted)
         for number in [number for number in self._known if number not in wanted]:
@@ -90,7 +106,7 @@ class Issues:
                 del self._known[number]
         self._complete()
         found = {number: known.issue for number, known in sorted(self._known.items()) if known.issue}
-        if not asked_all or len(found) < len(self._known):
+        if not (self._listed and asked_all) or len(found) < len(self._known):
             return None
         if found != self._answer:
             self._answer = found
@@ -103,19 +119,38 @@ class Issues:
 
     # --- the lists --------------------------------------------------------------------------------
 
-    def _begin(self) -> None:
-        """Every open issue with the label. What changes from now on is seen by the polls."""
+    def _list(self, listing: _Listing) -> None:
+        """Read every open issue with the label, a few pages at a time; then the polls tell what changes.
+
+        Now and then it is done again: an issue that was deleted or moved elsewhere is in no list of changes,
+        and one may have slipped to another page while the pages were read.
+        """
+        if self._since is None:
+            newest: Parameters = {"state": "all", "sort": "updated", "direction": "desc", "per_page": 1}
+            found = self._hub.connection.read(self._hub.path("/issues"), list[shapes.Issue], newest)
+            self._since = found[0].updated_at if found else datetime.fromtimestamp(0, UTC)
+        if self._label and not self._read_on(listing):
+            return  # The next look goes on from there.
+        for number in self._known.keys() - listing.seen:
+            if self._matters(self._known[number].shape):
+                del self._known[number]  # Where it is wanted, it is asked for.
+        self._listing, self._listed = None, True
+        self._again_at = self._now() + (AGAIN_SECONDS if listing.page == 1 else SOON_SECONDS)
+
+    def _read_on(self, listing: _Listing) -> bool:
+        """Read some more pages of the list; says whether that was its end."""
         path = self._hub.path("/issues")
-        newest: Parameters = {"state": "all", "sort": "updated", "direction": "desc", "per_page": 1}
-        found = self._hub.connection.read(path, list[shapes.Issue], newest)
-        since = found[0].updated_at if found else datetime.fromtimestamp(0, UTC)
-        if self._label:
-            # By creation: nothing changes its place while the pages are read.
-            asked = {"state": "open", "labels": self._label, "sort": "created", "direction": "asc"}
-            for page in self._hub.connection.pages(path, list[shapes.Issue], asked):
-                for shape in page:
-                    self._take(shape, frozenset())
-        self._since, self._etag = since, ""
+        # By creation: what changes meanwhile keeps its place.
+        asked = {"state": "open", "labels": self._label, "sort": "created", "direction": "asc"}
+        for _ in range(LIST_PAGES):
+            here: Parameters = {**asked, "per_page": PER_PAGE, "page": listing.page}
+            page = self._hub.connection.read(path, list[shapes.Issue], here)
+            for shape in page:
+                self._take(shape, frozenset())
+            if len(page) < PER_PAGE:
+                return True
+            listing.page += 1
+        return False
 
     def _poll(self, wanted: AbstractSet[int]) -> None:
         if self._since is None:
@@ -169,6 +204,8 @@ class Issues:
         if shape.pull_request is not None:
             return
         self._absent.pop(shape.number, None)
+        if self._listing is not None:
+            self._listing.seen.add(shape.number)  # By whatever list: it is there.
         known = self._known.get(shape.number)
         if known is not None and known.shape == shape:
             return

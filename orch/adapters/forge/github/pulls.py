@@ -25,6 +25,8 @@ FULL_LOOKS = 30
 """Close looks in one look. The rest comes with the next one."""
 REFRESH_SECONDS = 600.0
 """Each open one is asked in brief this often at least: somebody may have pushed to its base."""
+CLOSE_SECONDS = 3600.0
+"""Each open one is looked at closely this often at least: whatever was missed is seen then."""
 RECENT_SECONDS = 60.0
 """GitHub tells a change by the second: what changed so shortly before a look is looked at again."""
 ABSENT_SECONDS = 120.0
@@ -48,7 +50,13 @@ class _Known:
     brief: tuple[str, ...] = ()
     """What the last brief look, or the last close one, said."""
     asked_at: float = 0.0
+    looked_at: float = 0.0
+    """When it was last looked at closely."""
     head_since: float = 0.0
+
+    def is_old(self, late: float) -> bool:
+        """Whether it is open and was not looked at closely since `late`."""
+        return self.status is not None and self.status.state == "open" and self.looked_at < late
 
 
 class Pulls:
@@ -167,7 +175,8 @@ class Pulls:
     # --- closely ----------------------------------------------------------------------------------
 
     def _ask_closely(self) -> None:
-        numbers = [number for number, known in self._known.items() if known.changed]
+        late = self._now() - CLOSE_SECONDS
+        numbers = [number for number, known in self._known.items() if known.changed or known.is_old(late)]
         for start in range(0, min(len(numbers), FULL_PAGE * FULL_LOOKS), FULL_PAGE):
             asked = numbers[start : start + FULL_PAGE]
             found: Mapping[int, Full | None] = graph.ask_each(
@@ -186,7 +195,7 @@ class Pulls:
             known.head_since = now
         known.status = self._read(known.url, full)
         known.updated_at, known.brief = full.updated_at, full.words
-        known.asked_at = now
+        known.asked_at = known.looked_at = now
         known.changed = full.updated_at.timestamp() > now - RECENT_SECONDS
 
     def _read(self, url: str, full: Full) -> PullStatus:
