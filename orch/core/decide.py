@@ -128,8 +128,8 @@ def is_idle(state: State) -> bool:
 
 def _is_hopeless(state: State, document: Document, request: Request) -> bool:
     """Whether a request waits for something that only a person can bring about."""
-    if isinstance(request, SendRequest) and not request.restart:
-        return True  # It waits for an attempt, and asks for none.
+    if isinstance(request, SendRequest) and (not request.restart or request.id in state.stuck):
+        return True  # It waits for an attempt, and brings none about.
     if not isinstance(request, RetryRequest | SendRequest) or request.task not in document.tasks:
         return isinstance(request, SendRequest)
     pending = document.tasks[request.task].mark.status is Status.PENDING

@@ -189,6 +189,8 @@ class State(Evolving):
     """What each live worker does and has used, as last seen, by task."""
     parked: Mapping[str, Parking] = field(default_factory=dict)
     """The agents that wait for their usage limit, by lane."""
+    stuck: frozenset[str] = frozenset()
+    """Ids of messages that bring no attempt about because their task's budget is spent."""
     wanted: frozenset[str] = frozenset()
     """The agents of the ready tasks."""
     spending: Spending = Spending()

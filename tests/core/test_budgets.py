@@ -4,6 +4,7 @@ import pytest
 
 from orch.core.actions import End, MakeRun
 from orch.core.costs import Allowance, Budget, Cost, Spending
+from orch.core.decide import is_idle
 from orch.core.model import (
     Activity,
     Cause,
@@ -14,6 +15,7 @@ from orch.core.model import (
     Phase,
     RetryRequest,
     RunKey,
+    SendRequest,
     Status,
     Verdict,
 )
@@ -130,6 +132,21 @@ def test_a_task_whose_budget_is_spent_is_not_started_again() -> None:
     world.requests = [RetryRequest("t-1")]
     world.wait(2.0)
     assert world.run("t-1").claim.budget_usd == pytest.approx(1.8)
+
+
+def test_a_message_does_not_start_a_task_whose_budget_is_spent_and_keeps_nobody() -> None:
+    world = running("t-1", budget=per_task(usd=1.0))
+    work(world, "t-1", usd=1.2)
+    message = SendRequest("t-1", "once more", "a", restart=True)
+    world.requests = [message]
+    world.settle()
+    assert world.mark("t-1") is Status.COMPLETED
+    assert world.requests == [message]
+    assert is_idle(world.state)
+    world.edit("t-1", budget=3.0)
+    world.settle()
+    assert world.run("t-1").claim.message == "once more"
+    assert world.requests == []
 
 
 def test_what_was_spent_is_known_after_a_restart() -> None:

@@ -27,6 +27,8 @@ from orch.core.model import (
 )
 from tests.core.world import World
 
+pytestmark = pytest.mark.timeout(600)
+"""Thousands of steps: on a busy machine they take minutes."""
 DAY = 86_400.0
 pytestmark = pytest.mark.timeout(600)  # thousands of turns, on a machine that may be busy
 

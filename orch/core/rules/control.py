@@ -45,6 +45,10 @@ def take_requests(draft: Draft) -> None:
         pause.save(draft)  # The disk refused the last time.
     if draft.seen.requests is not None:
         draft.change(requests=draft.seen.requests)
+    messages = [request for request in draft.state.requests if isinstance(request, SendRequest)]
+    stuck = {message.id for message in messages if _is_stuck(draft, message)}
+    if stuck != draft.state.stuck:
+        draft.change(stuck=frozenset(stuck))
     for request in draft.state.requests:
         if isinstance(request, PauseRequest):
             _take_pause(draft, request)
@@ -99,6 +103,12 @@ def _take_retry(draft: Draft, request: RetryRequest) -> None:
             edits.take_back(draft, task)
 
 
+def _is_stuck(draft: Draft, message: SendRequest) -> bool:
+    """Whether a message is to bring an attempt about that the task's budget forbids."""
+    task = draft.task(message.task)
+    return message.restart and task is not None and bool(budgets.task_excess(draft, task))
+
+
 def _take_message(draft: Draft, request: SendRequest) -> None:
     """A message waits for the next attempt; with `restart` that one is brought about."""
     task = draft.task(request.task)
@@ -106,7 +116,7 @@ def _take_message(draft: Draft, request: SendRequest) -> None:
     if run is not None and request.id in (run.outcome.taken if run.outcome else run.claim.taken):
         if run.phase is not Phase.CLAIMING:  # Its run directory is there.
             draft.act(Dismiss(request))
-    elif not request.restart or task is None or budgets.task_excess(draft, task):
+    elif not request.restart or task is None or request.id in draft.state.stuck:
         return
     elif run is not None and run.live:
         stopping = Stopping("stopped for a message", draft.now, now=True, then=OutcomeKind.INTERRUPTED)
