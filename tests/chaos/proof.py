@@ -113,7 +113,7 @@ def _trees(project: Project) -> Iterator[str]:
     runs = _runs(project)
     for path in (project.root / "trees").iterdir() if (project.root / "trees").exists() else ():
         if path.name == ".warm":
-            yield from _warm(path)
+            yield from _warm(project, path)
         elif path.name.startswith("."):
             yield from (f"{inner} is left" for inner in path.iterdir())
         elif path.name not in runs:
@@ -127,15 +127,15 @@ def _trees(project: Project) -> Iterator[str]:
             yield line
 
 
-def _warm(folder: Path) -> Iterator[str]:
+def _warm(project: Project, folder: Path) -> Iterator[str]:
     """Ready worktrees: no more than there may be, and nobody's work in them."""
     found = [path for path in folder.iterdir() if path.name.isdecimal()]
     if len(found) > WARM:
         yield f"{len(found)} worktrees are ready"
     for path in found:
-        yield from (
-            f"{inner} is in no commit" for inner in path.iterdir() if inner.name[:2] in {"t-", "ST", "BL"}
-        )
+        # What was merged since stands in the base, and so in here.
+        changed = project.git("status", "--porcelain", "--untracked-files=all", cwd=path)
+        yield from (f"{path.name} has {line}" for line in changed.splitlines())
 
 
 def _repository(project: Project) -> Iterator[str]:
