@@ -19,7 +19,7 @@ from orch.adapters.executors.verify import VerifyCommand
 from orch.adapters.forge.local import LocalForge
 from orch.adapters.forge.local_tracker import LocalReviews, LocalTracker
 from orch.adapters.machine import SystemClock, SystemMachine, tame_allocator
-from orch.adapters.prompts import TemplatePrompts
+from orch.adapters.prompts import CONTINUE_TEMPLATE, TemplatePrompts, packaged_template
 from orch.adapters.repository import GitRepository, check_repository, exclude
 from orch.adapters.store import atomic
 from orch.adapters.store.costs import CostFile
@@ -303,7 +303,7 @@ def base_branch(project: Project) -> str:
     return check_repository(project.root, project.config.forge.base_branch)
 
 
-def init(root: Path) -> Sequence[str]:
+def init(root: Path, *, prompts: bool = False) -> Sequence[str]:
     """Make a project of the repository at `root`; gives a line for each thing done.
 
     Nothing that is there is overwritten. Raises ConfigError where there is no usable repository.
@@ -313,8 +313,11 @@ def init(root: Path) -> Sequence[str]:
     done = []
     claude = Program("claude", "claude", config.load(root).environ.get("PATH", ""), root).find()
     text = config.CLAUDE_CONFIG if claude else config.DEFAULT_CONFIG
-    files = ((path.config_file, text), (path.tasks_file, config.DEFAULT_TASKS))
-    for file, text in files:
+    files = {path.config_file: text, path.tasks_file: config.DEFAULT_TASKS}
+    if prompts:
+        files[path.prompt] = packaged_template()
+        files[path.continue_prompt] = packaged_template(CONTINUE_TEMPLATE)
+    for file, text in files.items():
         made = atomic.create(file, text.encode())
         done.append(f"wrote {file.name}" if made else f"{file.name} is there already")
     added = exclude(root, _excluded(config.load(root)))

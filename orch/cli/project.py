@@ -21,8 +21,17 @@ forge = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Look at t
 app.add_typer(forge, name="forge", rich_help_panel=texts.PROJECT)
 
 
-@app.command(rich_help_panel=texts.PROJECT, epilog=texts.examples("orch init", "orch -C ~/src/shop init"))
-def init(context: typer.Context) -> None:
+@app.command(
+    rich_help_panel=texts.PROJECT,
+    epilog=texts.examples("orch init", "orch init --prompts", "orch -C ~/src/shop init"),
+)
+def init(
+    context: typer.Context,
+    *,
+    prompts: Annotated[
+        bool, typer.Option("--prompts", help="Write the prompt templates too, for you to change.")
+    ] = False,
+) -> None:
     """Make config.toml and tasks.md where they are missing.
 
     Nothing that is there is overwritten, and nothing is committed: orch's own files are kept out of git
@@ -32,7 +41,7 @@ def init(context: typer.Context) -> None:
 
     place: Place = context.obj
     root = place.new_root
-    for line in wiring.init(root):
+    for line in wiring.init(root, prompts=prompts):
         typer.echo(printable(line))
     typer.echo(f"\n{root} is ready. What to do next:")
     typer.echo("  edit config.toml          choose the agent: [agent] default and [agents.NAME]")

@@ -37,6 +37,18 @@ def test_init_takes_claude_where_it_is_installed(repository: Path, monkeypatch: 
     assert ok(repository, "config", "check") == "ok\n"
 
 
+def test_the_prompts_are_written_for_a_person_to_change(repository: Path) -> None:
+    ok(repository, "init")
+    assert not (repository / "worker_template.md").exists()
+    ok(repository, "add", "Write it down")
+    before = ok(repository, "prompt", "t-1")
+    assert "wrote worker_template.md" in ok(repository, "init", "--prompts")
+    assert "same variables" in (repository / "continue_template.md").read_text()
+    assert ok(repository, "prompt", "t-1") == before
+    (repository / "worker_template.md").write_text("Mine: {{ title }}\n")
+    assert ok(repository, "prompt", "t-1") == "Mine: Write it down\n"
+
+
 def test_init_overwrites_nothing(repository: Path) -> None:
     (repository / "config.toml").write_text("# mine\n")
     (repository / "tasks.md").write_text("[] t-1: Mine\n")
