@@ -25,7 +25,6 @@ from tests.github.routes import operations
 from tests.github.trimming import trim
 
 SECONDS = 300
-DEFAULT_REGISTRY = "https://registry.npmjs.org"
 
 
 class FetchError(Exception):
@@ -86,7 +85,10 @@ def _pack(npm: str, package: Package) -> bytes:
 
 
 def registry(environment: Mapping[str, str]) -> str:
-    """The registry that npm would use: its variable, the person's .npmrc, or npm's own default."""
+    """The registry that npm is told to use: by its variable, or by the person's .npmrc.
+
+    Raises FetchError where neither says: npm's own default is known to npm alone.
+    """
     for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
         if environment.get(name):
             return environment[name].rstrip("/")
@@ -97,8 +99,10 @@ def registry(environment: Mapping[str, str]) -> str:
     try:
         settings.read_string("[npm]\n" + Path(npmrc).read_text())
     except (OSError, configparser.Error):
-        return DEFAULT_REGISTRY
-    return (settings["npm"].get("registry") or DEFAULT_REGISTRY).strip('"').rstrip("/")
+        settings.read_string("[npm]")
+    if told := settings["npm"].get("registry"):
+        return told.strip('"').rstrip("/")
+    raise FetchError("no npm registry is configured: install npm, or set NPM_CONFIG_REGISTRY")
 
 
 def download(base: str, package: Package) -> bytes:

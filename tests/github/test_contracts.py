@@ -12,7 +12,7 @@ from tests.github.clients import connect, plain
 from tests.github.contract import BARE_ARRAYS, load
 from tests.github.fake import FakeGitHub, fake_github
 from tests.github.faults import ServerError
-from tests.github.fetching import DEFAULT_REGISTRY, FetchError, download, extract, fetch, registry
+from tests.github.fetching import FetchError, download, extract, fetch, registry
 from tests.github.packages import FOLDER, GRAPH, PACKAGES, REST, TRIMMED, WEBHOOKS, Package, digest, missing
 from tests.github.routes import operations
 from tests.github.server import Listener
@@ -211,9 +211,12 @@ def test_the_kept_file_comes_out_of_the_archive() -> None:
 @pytest.mark.parametrize(
     ("npmrc", "variables", "expected"),
     [
-        ("", {}, DEFAULT_REGISTRY),
         ("registry=https://mirror.example/npm/\n", {}, "https://mirror.example/npm"),
-        ("//mirror.example/:_authToken=x\nalways-auth\n", {}, DEFAULT_REGISTRY),
+        (
+            "//mirror.example/:_authToken=x\nalways-auth\nregistry=https://mirror.example/npm\n",
+            {},
+            "https://mirror.example/npm",
+        ),
         (
             "registry=https://mirror.example/npm/\n",
             {"NPM_CONFIG_REGISTRY": "https://other.example/"},
@@ -226,7 +229,14 @@ def test_the_registry_is_the_machines(
 ) -> None:
     (tmp_path / ".npmrc").write_text(npmrc)
     assert registry({"HOME": str(tmp_path), **variables}) == expected
-    assert registry({"HOME": str(tmp_path / "nowhere")}) == DEFAULT_REGISTRY
+
+
+@pytest.mark.parametrize("npmrc", ["", "//mirror.example/:_authToken=x\nalways-auth\n", "[broken", None])
+def test_without_a_registry_there_is_a_way_out(tmp_path: Path, npmrc: str | None) -> None:
+    if npmrc is not None:
+        (tmp_path / ".npmrc").write_text(npmrc)
+    with pytest.raises(FetchError, match="set NPM_CONFIG_REGISTRY"):
+        registry({"HOME": str(tmp_path)})
 
 
 def test_an_archive_comes_from_the_registry_over_http() -> None:
