@@ -1,5 +1,6 @@
 """Slow calls, off the thread that owns the state."""
 
+import _thread
 import errno
 import logging
 import threading
@@ -43,6 +44,9 @@ SHORTAGES = frozenset(
     }
 )
 """What the system says where there is no disk, no file handle, no memory or no process to be had."""
+
+BEGIN_SECONDS = 2.0
+"""A thread that has not begun by then never will: it got no memory. What it was to do is tried again."""
 
 Work = Callable[[], object]
 
@@ -116,12 +120,30 @@ def _is_shortage(error: BaseException | None) -> bool:
 
 
 def start_thread(name: str, target: Callable[..., None], *arguments: str) -> bool:
-    """Start a daemon thread; whether the system had one to give."""
+    """Start a daemon thread; whether the system had one to give, and the memory to begin with.
+
+    `threading.Thread.start` waits for ever for a thread that dies of the lack of memory before it begins.
+    """
+    began, lock = threading.Event(), threading.Lock()
+    given_up = False
+
+    def run() -> None:
+        with lock:
+            if given_up:
+                return
+            began.set()
+        threading.current_thread().name = name
+        target(*arguments)
+
     try:
-        threading.Thread(target=target, args=arguments, daemon=True, name=name).start()
+        _thread.start_new_thread(run, ())
     except RuntimeError:
         return False
-    return True
+    if began.wait(BEGIN_SECONDS):
+        return True
+    with lock:
+        given_up = True
+        return began.is_set()
 
 
 class Background:

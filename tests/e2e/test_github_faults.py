@@ -52,6 +52,7 @@ def walk(hub: Hub) -> None:
     pull = hub.wait_for_pull("orch/gh-1-")
     # What comes later then edits it: the write that is to fail.
     hub.wait_for(lambda: hub.comments_of_orch(1), "a comment")
+    hub.wait_for_comment(1, "is done")
     head = github.pull(pull).head_sha
     (check,) = github.start_checks(pull, "test")
     github.finish_check(pull, "test", "cancelled")

@@ -60,6 +60,8 @@ def migrate(file: Path, steps: Mapping[int, Step] = STEPS) -> None:
     version = check(file, steps)
     for start in range(version, len(steps)):
         steps[start](file.parent)
+        # Whoever removes the folder under us is met by the lock, which is then taken again.
+        atomic.make_folder(file.parent)
         atomic.write(file, f"{start + 1}\n".encode(), durable=True)
         if start:
             log.info("%s was brought from version %d to %d", file.parent, start, start + 1)
