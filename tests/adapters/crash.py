@@ -36,6 +36,7 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
         os._exit(0)
     _, status = os.waitpid(process, 0)
     if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
         return True
     assert os.WEXITSTATUS(status) == 0
     return False

@@ -240,8 +240,8 @@ class TestFiles:
             (directory / "outcome.json").write_bytes(records.encode(OUTCOME))
         assert len(store.load()) == 5000
         assert killed_at(4999, store.load)
-        # What measures the coverage may open files of its own.
-        assert not killed_at(5000 + 10, store.load)
+        # Less than a second one each. In the forked process Python clears up after other tests, and counts.
+        assert not killed_at(9999, store.load)
 
 
 class TestDamage:
