@@ -125,7 +125,8 @@ def test_no_secret_gets_into_anything_that_orch_writes(repository: Path) -> None
     found = {
         (path.name, secret)
         for path in files
-        for secret in everything - OWN.get(path.name, set())
+        # Versions of tasks.md that a late edit may still bring back lie beside it for some seconds.
+        for secret in everything - OWN.get("tasks.md" if path.parent.name == "replaced" else path.name, set())
         if secret.encode() in path.read_bytes()
     }
     assert not found
