@@ -131,6 +131,28 @@ def test_editors_who_go_on_from_there_while_orch_cannot_write_lose_nothing(desk:
     assert desk.text.count("more\n") == 5
 
 
+def test_they_lose_nothing_either_where_one_command_after_the_other_gives_up(desk: Desk) -> None:
+    desk.store().apply([ADD])
+    save_by_rename(desk.path, EDITED)
+    swaps: list[Path] = []
+
+    def go_on(one: Path, other: Path) -> None:
+        if len(swaps) % 2 == 0:  # a swap that has met another version is taken back
+            save_by_rename(desk.path, f"{EDITED}more-{len(swaps)}\n")
+        swaps.append(one)
+        exchange(one, other)
+
+    for _ in range(5):
+        with pytest.raises(TransientError, match="all the time"):
+            TaskFile(desk.path, lock=desk.lock, patience=0.1, exchange=go_on).apply([START])
+        assert "t-3" not in desk.text
+        shift(desk, -WATCH_SECONDS / 4)
+    document = desk.store().apply([START])
+    assert document.tasks["t-3"].title == "z"
+    assert document.tasks["t-1"].mark == ACTIVE
+    assert f"more-{len(swaps) - 2}" in desk.text
+
+
 # --- what a person takes back ------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .orch/replaced/<stem>.old           swapped out, and watched
     .orch/replaced/<stem>.base          what it held then; as old as the swap
     .orch/replaced/newest               what tasks.md should be, as long as there is any base
+    .orch/replaced/newest.lacked        as old as the first version that lacked something of it
 
 where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
 """
@@ -46,6 +47,7 @@ _STEM = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}")
 _PART = re.compile(r"part-[0-9a-f]{16}")
 _NOTHING = "0" * 16
 _NEWEST = "newest"
+_LACKED = f"{_NEWEST}.lacked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class Replaced:
 
     def remember(self, data: bytes) -> None:
         """Note what tasks.md should be, if any other version could be read lately."""
+        _discard(self._folder / _LACKED)
         # An emptied file is an editor in the middle of saving.
         if not data.strip() or next(self._folder.glob("*.base"), None) is None:
             return
@@ -162,17 +165,25 @@ class Replaced:
         newest version is not among them: that one does not tell what has come to it since.
         """
         followed = self.noted()
+        with contextlib.suppress(FileNotFoundError):
+            # What was saved since was made from a version that was known to lack something already.
+            saved = min(saved, (self._folder / _LACKED).stat().st_mtime)
         for path in self._folder.glob("*.base") if followed is not None else ():
             status = path.stat()
             age = saved - status.st_mtime
             if age < WATCH_SECONDS and status.st_mtime_ns <= (followed or 0):
                 yield age, path.read_bytes()
 
-    def prolong(self, seconds: float) -> None:
-        """Have all of them be so much younger: what was made from one is still in the file."""
-        for path in (self._folder / _NEWEST, *self._folder.glob("*.base")):
-            with contextlib.suppress(FileNotFoundError):
-                _set_time(path, path.stat().st_mtime_ns + int(seconds * 1e9))
+    def lacks(self, saved: float) -> None:
+        """Note that what was saved at `saved` (seconds since the epoch) lacks something of the newest version.
+
+        Until that is given back and `remember` is called, what is saved later counts as made from it: a
+        person who saves again and again may leave nobody the time to give it back.
+        """
+        mark = self._folder / _LACKED
+        with contextlib.suppress(FileExistsError):
+            _write(mark, b"", like=None)
+            _set_time(mark, int(saved * 1e9))
 
     # --- watching ----------------------------------------------------------------------------------------
 

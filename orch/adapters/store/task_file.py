@@ -256,7 +256,7 @@ class TaskFile:
     ) -> Document:
         """Make the changes and merge the edits, under the lock."""
         deadline = time.monotonic() + (self._patience if patience is None else patience)
-        waited, doubted = False, 0.0
+        waited = False
         try:
             while time.monotonic() < deadline:
                 found = self._sight.find_whole()
@@ -275,9 +275,6 @@ class TaskFile:
                         self._replaced.accept(edit)
                     self._replaced.remember(self._sight.bytes_of(wanted))
                     return wanted
-                if by_person:
-                    self._replaced.prolong(found.changed - (doubted or found.changed))
-                    doubted = found.changed
         except OSError as error:
             raise self._failure(error) from error
         raise TransientError(f"{self._path} is being saved all the time", retry_after=1.0)
@@ -302,7 +299,10 @@ class TaskFile:
         origin = tasks_md.find_origin(shown, _text(newest), text)
         if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
             return text  # It lacks nothing, or a person took back just what orch had written.
-        return tasks_md.restore(origin.text, _text(newest), found.document)
+        restored = tasks_md.restore(origin.text, _text(newest), found.document)
+        if restored != text:
+            self._replaced.lacks(found.changed)
+        return restored
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
