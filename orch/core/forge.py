@@ -186,7 +186,7 @@ class Sight:
     issues: Mapping[int, Issue] | None = None
     """Every open issue with the label, and those of `Wanted.issues` that exist."""
     pulls: Mapping[str, PullStatus] | None = None
-    """Those of `Wanted.pulls` that exist, by url."""
+    """Those of `Wanted.pulls` that exist, by url. Open ones from which nothing follows may be left out."""
     usage: Usage | None = None
 
 
@@ -305,8 +305,8 @@ class ForgeState(Evolving):
 
     sight: Sight = Sight()
     """The last look; what it could not see is from an earlier one."""
-    wanted: Wanted = Wanted()
-    """What that look was asked for."""
+    asked: frozenset[int] = frozenset()
+    """The issues that it was asked for."""
     looks: int = 0
     """How often something was seen since orch started."""
     looking: bool = False

@@ -11,8 +11,11 @@ def test_it_tells_of_the_pull_requests_that_are_asked_for() -> None:
     first, second = (forge.publish(PullDraft(branch, "x", "")) for branch in ("orch/t-1", "orch/t-2"))
     tracker: Tracker = LocalTracker(forge)
     assert tracker.look(Wanted()) == Sight({}, {})
+    wanted = Wanted(frozenset({7}), frozenset({first.url, second.url, "elsewhere"}))
+    assert tracker.look(wanted) == Sight({}, {}), "nothing follows from an open one"
     forge.merge_by_hand(first.number)
-    sight = tracker.look(Wanted(frozenset({7}), frozenset({first.url, "elsewhere"})))
+    assert tracker.look(Wanted()) == Sight({}, {})
+    sight = tracker.look(wanted)
     assert sight.issues == {}
     assert sight.pulls is not None
     assert set(sight.pulls) == {first.url}
@@ -20,6 +23,7 @@ def test_it_tells_of_the_pull_requests_that_are_asked_for() -> None:
     assert (status.number, status.state, status.head) == (first.number, "merged", first.head)
     assert status.merged_commit
     assert second.state == "open"
+    assert tracker.look(wanted).pulls is sight.pulls, "the same comes back while nothing has changed"
 
 
 def test_the_rest_is_nothing() -> None:

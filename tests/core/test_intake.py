@@ -431,7 +431,7 @@ def test_a_task_that_was_not_asked_for_is_no_task_whose_issue_is_gone() -> None:
     world.wait(1.0)
     world.edit("gh-7", Mark())
     entry = world.state.forge.ledger
-    world.state = world.state.evolve(forge=world.state.forge.evolve(wanted=type(world.state.forge.wanted)()))
+    world.state = world.state.evolve(forge=world.state.forge.evolve(asked=frozenset()))
     world.state = world.state.evolve(
         forge=world.state.forge.evolve(sight=world.state.forge.sight.__class__({}, {}))
     )

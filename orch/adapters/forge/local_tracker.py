@@ -13,11 +13,18 @@ class LocalTracker:
     def __init__(self, forge: Forge) -> None:
         """Look at the pull requests of `forge`."""
         self._forge = forge
+        self._last: Mapping[str, PullStatus] = {}
 
     def look(self, wanted: Wanted) -> Sight:
-        """See `ports.Tracker`."""
-        pulls = {pull.url: _status(pull) for pull in self._forge.pulls() if pull.url in wanted.pulls}
-        return Sight(issues={}, pulls=pulls)
+        """See `ports.Tracker`. Open pull requests are left out.
+
+        There may be thousands, for good, and as nobody checks or reviews them nothing follows from any.
+        """
+        found = (pull for pull in self._forge.pulls() if pull.state != "open" and pull.url in wanted.pulls)
+        pulls = {pull.url: _status(pull) for pull in found}
+        if pulls != self._last:
+            self._last = pulls
+        return Sight(issues={}, pulls=self._last)
 
     def comments(self, issue: int) -> Sequence[Comment]:
         """See `ports.Tracker`."""

@@ -22,7 +22,6 @@ where the stem is the digest of the base, the digest of what was to be swapped i
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import secrets
@@ -34,6 +33,7 @@ from pathlib import Path
 
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import KEPT
+from orch.adapters.store.sight import TICK_SECONDS, Found, digest_of
 
 QUIET_SECONDS = 1.0
 """A replaced version that was written to is merged once it has not changed for this long: a person's
@@ -45,7 +45,8 @@ editors take milliseconds."""
 
 _STEM = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-[0-9a-f]{16}")
 _PART = re.compile(r"part-[0-9a-f]{16}")
-_NOTHING = "0" * 16
+_DIGITS = 16
+"""So much of a digest is in a name."""
 _NEWEST = "newest"
 _LACKED = f"{_NEWEST}.lacked"
 
@@ -56,6 +57,8 @@ class Staged:
 
     path: Path
     stem: str
+    digest: str
+    """That of the whole new version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +81,54 @@ class Replaced:
         self._now = now
         self._seen: dict[str, tuple[int, int]] = {}
         """The (mtime_ns, size) at which a version was last known to hold its base, by its path."""
+        self._newest: tuple[tuple[int, int, int], str] | None = None
+        """The digest of the newest version, and which file that is of."""
 
     # --- swapping ----------------------------------------------------------------------------------------
 
-    def stage(self, target: Path, base: bytes, data: bytes, like: os.stat_result) -> Staged:
-        """Write a new version of `target`, whole and durable, with the mode and owner of `like`."""
+    def stage(self, target: Path, found: Found, data: bytes) -> Staged:
+        """Write a new version of `target`, whole and durable, with the mode and owner of the one `found`."""
         atomic.make_folder(self._folder)
-        stem = _stem(base, data)
-        staged = Staged(target.with_name(f"{_prefix(target)}{stem}"), stem)
+        digest = digest_of(data)
+        stem = _stem(found.digest, digest)
+        staged = Staged(target.with_name(f"{_prefix(target)}{stem}"), stem, digest)
         part = target.with_name(f"{_prefix(target)}part-{secrets.token_hex(8)}")
         try:
-            _write(self._base(stem), base, like=None)
-            _write(part, data, like=like)
+            self._write_base(stem, found)
+            _write(part, data, like=found.status)
             part.rename(staged.path)
         except BaseException:
             _discard(part, self._base(stem))
             raise
         return staged
 
+    def _write_base(self, stem: str, found: Found) -> None:
+        """Keep what was found. Mostly that is the newest version, which lies there already."""
+        if self.newest_digest() == found.digest:
+            with contextlib.suppress(OSError):  # there are file systems without hard links
+                self._base(stem).hardlink_to(self._folder / _NEWEST)
+                return
+        _write(self._base(stem), found.data, like=None)
+
     def discard(self, staged: Staged) -> None:
         """Forget a version that was not swapped in."""
         _discard(staged.path, self._base(staged.stem))
 
-    def retire(self, staged: Staged) -> None:
-        """Watch what was swapped out just now: it lies where the new version was staged."""
+    def retire(self, staged: Staged, unchanged: os.stat_result | None = None) -> None:
+        """Watch what was swapped out just now: it lies where the new version was staged.
+
+        `unchanged` is what it looked like before it was found to hold its base.
+        """
+        base = self._base(staged.stem)
         with contextlib.suppress(OSError):
             # Without it the base is a little older than the swap.
-            _set_time(self._base(staged.stem))
-        self._keep(staged.path, staged.stem)
+            _set_time(base)
+            stamp = _stamp(base)
+            if self._newest and self._newest[0][0] == stamp[0]:
+                self._newest = stamp, self._newest[1]  # one file with two names
+        place = self._keep(staged.path, staged.stem)
+        if unchanged is not None:
+            self._see(place, unchanged)
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
         """Watch our own version `data`, which was swapped in and out again."""
@@ -116,7 +139,7 @@ class Replaced:
         self._keep_as(edit.path, edit.stem, edit.data)
 
     def _keep_as(self, path: Path, stem: str, base: bytes) -> None:
-        fresh = _stem(base, b"")
+        fresh = _stem(digest_of(base))
         with contextlib.suppress(OSError):
             # Without it an edit could still be seen, only not be told from what was there before.
             _write(self._base(fresh), base, like=None)
@@ -133,6 +156,19 @@ class Replaced:
         except OSError:
             return None
 
+    def newest_digest(self) -> str | None:
+        """That of `newest`. Cheap while it is the same."""
+        try:
+            stamp = _stamp(self._folder / _NEWEST)
+        except OSError:
+            return None
+        if self._newest is None or self._newest[0] != stamp:
+            newest = self.newest()
+            if newest is None:
+                return None
+            self._newest = stamp, digest_of(newest)
+        return self._newest[1]
+
     def newest(self) -> bytes | None:
         """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
         try:
@@ -140,8 +176,8 @@ class Replaced:
         except OSError:
             return None
 
-    def remember(self, data: bytes) -> None:
-        """Note what tasks.md should be, if any other version could be read lately."""
+    def remember(self, data: bytes, digest: str) -> None:
+        """Note that tasks.md should be `data`, with that digest, if any other version could be read lately."""
         _discard(self._folder / _LACKED)
         # An emptied file is an editor in the middle of saving.
         if not data.strip() or next(self._folder.glob("*.base"), None) is None:
@@ -149,11 +185,12 @@ class Replaced:
         newest = self._folder / _NEWEST
         part = newest.with_suffix(".part")
         try:
-            if self.newest() != data:
+            if self.newest_digest() != digest:
                 _discard(part)
                 _write(part, data, like=None)
                 part.replace(newest)
             _set_time(newest)
+            self._newest = _stamp(newest), digest
         except OSError:
             # tasks.md is right without it; but what was right before must not come back.
             _discard(part, newest)
@@ -175,7 +212,7 @@ class Replaced:
                 yield age, path.read_bytes()
 
     def lacks(self, saved: float) -> None:
-        """Note that what was saved at `saved` (seconds since the epoch) lacks something of the newest version.
+        """Note that what was saved at `saved` (seconds since the epoch) lacks something of the newest one.
 
         Until that is given back and `remember` is called, what is saved later counts as made from it: a
         person who saves again and again may leave nobody the time to give it back.
@@ -216,9 +253,9 @@ class Replaced:
         if self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size) and age < WATCH_SECONDS:
             return None
         data = path.read_bytes()
-        unchanged = _digest(data) == stem[:16]
+        unchanged = digest_of(data)[:_DIGITS] == stem[:_DIGITS]
         if unchanged:
-            self._seen[str(path)] = (status.st_mtime_ns, status.st_size)
+            self._see(path, status)
         # An emptied file is an editor in the middle of saving: taken for an edit it would delete all.
         if (unchanged or not data.strip()) and age >= WATCH_SECONDS:
             _discard(path, self._base(stem))
@@ -230,6 +267,12 @@ class Replaced:
         except FileNotFoundError:
             base = b""
         return LateEdit(path, stem, base, data)
+
+    def _see(self, path: Path, status: os.stat_result) -> None:
+        """Note that a version, which looked like this before it was read, held its base."""
+        # What was written just before might be written again without looking any different.
+        if self._now() - status.st_mtime > TICK_SECONDS:
+            self._seen[str(path)] = (status.st_mtime_ns, status.st_size)
 
     def _age(self, status: os.stat_result) -> float:
         return self._now() - max(status.st_mtime, status.st_ctime)
@@ -278,7 +321,7 @@ class Replaced:
         if path.samefile(target):
             # A swap by links was cut short before it did anything.
             _discard(path)
-        elif _digest(path.read_bytes()) == stem[2]:
+        elif digest_of(path.read_bytes())[:_DIGITS] == stem[2]:
             # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
             _discard(path, self._base(stem[0]))
         else:
@@ -306,12 +349,13 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.orch-"
 
 
-def _stem(base: bytes, data: bytes) -> str:
-    return f"{_digest(base)}-{_digest(data) if data else _NOTHING}-{secrets.token_hex(8)}"
+def _stem(base: str, data: str = "0" * _DIGITS) -> str:
+    return f"{base[:_DIGITS]}-{data[:_DIGITS]}-{secrets.token_hex(8)}"
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:16]
+def _stamp(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _write(path: Path, data: bytes, *, like: os.stat_result | None) -> None:

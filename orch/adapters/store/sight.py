@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 import time
@@ -18,6 +19,9 @@ SAVING_SECONDS = 0.5
 PAUSE_SECONDS = 0.005
 """Between two looks at a lock or a file that another process is about to leave."""
 
+TICK_SECONDS = 0.02
+"""A file's times lag behind the clock by less than this: the kernel counts in steps of 10 ms or fewer."""
+
 _COARSE_SECONDS = 2.0
 """The coarsest clock of a file system (FAT): a version of this age has a stamp of its own."""
 
@@ -27,6 +31,8 @@ class Known:
     """A version as it was last seen."""
 
     document: Document
+    digest: str
+    """That of its bytes."""
     since: float
     """When a person last changed it, as far as can be known; seconds since the epoch."""
     looked: float
@@ -40,6 +46,8 @@ class Found:
     """A version that was just read."""
 
     data: bytes
+    digest: str
+    """That of `data`."""
     status: os.stat_result
     document: Document
 
@@ -57,24 +65,11 @@ class Sight:
         self._path = path
         self._now = now
         self.known: Known | None = None
-        self._joined: tuple[Document, bytes] | None = None
-        """The bytes of a document, which take long to put together where it is long."""
 
     @property
     def target(self) -> Path:
         """The file itself, where the path is a symbolic link."""
         return Path(os.path.realpath(self._path))
-
-    def bytes_of(self, document: Document) -> bytes:
-        """`document.data`, put together once until `forget`, while no other one is asked for."""
-        joined = self._joined
-        if joined is None or joined[0] is not document:
-            joined = self._joined = (document, document.data)
-        return joined[1]
-
-    def forget(self) -> None:
-        """Keep the bytes of no document: between two changes they are not needed."""
-        self._joined = None
 
     def look(self) -> None:
         """Bring what is known up to date."""
@@ -101,15 +96,15 @@ class Sight:
             data = file.read()
         known, now, changed = self.known, self._now(), max(status.st_mtime, status.st_ctime)
         stamp = _stamp(status) if now - changed > _COARSE_SECONDS else ()
-        if known and self.bytes_of(known.document) == data:
+        digest = digest_of(data)
+        if known and known.digest == digest:
             self.known = found = replace(_looked_again(known, now), stamp=stamp)
         else:
             # Whatever the clock of the file says, it changed after the last look at another version.
             since = min(max(changed, known.looked), now) if known else min(changed, now)
             document = tasks_md.parse_again(known.document if known else Document(), data)
-            self.known = found = Known(document, since, now, stamp)
-            self._joined = (document, data)
-        return Found(data, status, found.document)
+            self.known = found = Known(document, digest, since, now, stamp)
+        return Found(data, digest, status, found.document)
 
     def find_whole(self) -> Found | None:
         """Read the file, None where it is missing. One that is just being saved is waited for."""
@@ -129,10 +124,15 @@ class Sight:
         """Whether the file has not been saved since. Raises FileNotFoundError where it is away."""
         return _stamp(self.target.stat()) == _stamp(found.status)
 
-    def replaced(self, document: Document, *, by_person: bool) -> None:
+    def replaced(self, document: Document, digest: str, *, by_person: bool) -> None:
         """Note that the file was replaced by `document`, which holds something that a person typed or not."""
         now = self._now()
-        self.known = Known(document, now if by_person or not self.known else self.known.since, now)
+        self.known = Known(document, digest, now if by_person or not self.known else self.known.since, now)
+
+
+def digest_of(data: bytes) -> str:
+    """What tells one version from another, however long they are."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _looked_again(known: Known, now: float) -> Known:

@@ -13,7 +13,7 @@ from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
 from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
-from orch.adapters.store.sight import PAUSE_SECONDS, Found, Sight
+from orch.adapters.store.sight import PAUSE_SECONDS, TICK_SECONDS, Found, Sight
 from orch.core import names, tasks_md
 from orch.core.actions import AddTask, Change
 from orch.core.model import Task
@@ -28,9 +28,6 @@ is done under the lock takes milliseconds."""
 UNDO_SECONDS = 0.15
 """A save that takes back just what orch wrote within this time is by somebody who had not seen it; later it
 is a person's wish. `add` tells nobody before that, and people need longer to read and to save."""
-
-_TICK_SECONDS = 0.02
-"""A file's times lag behind the clock by less than this: the kernel counts in steps of 10 ms or fewer."""
 
 STILL_SECONDS = 0.02
 """A version that lacks something and is as young as this may be half-written: it is looked at again."""
@@ -78,8 +75,6 @@ class TaskFile:
         self._swept = 0.0
         """When replaced versions were last looked after; seconds since the epoch."""
         self._sight = Sight(path, now)
-        self._sure: tuple[Document, int] | None = None
-        """A version that lacks nothing, and when the newest one was noted by which that was found."""
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -111,7 +106,6 @@ class TaskFile:
             # Nor when a replaced version is settled.
             wait = self._replaced.wait()
             again = math.inf if wait is None else max(wait, PACE_SECONDS)
-        self._sight.forget()
         known = self._sight.known
         # Where it could not be looked at now, its age is what it was at the last look.
         if known is None:
@@ -152,17 +146,11 @@ class TaskFile:
 
     def _is_doubtful(self) -> bool:
         """Whether somebody has saved a version that may lack what orch had written."""
-        known, noted = self._sight.known, self._replaced.noted()
-        if known is None or noted is None:
+        known, newest = self._sight.known, self._replaced.newest_digest()
+        if known is None or newest is None or known.digest == newest:
             return False
-        if self._sure and self._sure[0] is known.document and self._sure[1] == noted:
-            return False
-        data = self._sight.bytes_of(known.document)
         # An editor empties a file before it writes it.
-        if data.strip() and data != self._replaced.newest():
-            return True
-        self._sure = known.document, noted
-        return False
+        return not known.document.blank
 
     def _clear_doubts(self) -> bool:
         """Bring into the file what it lacks. Says whether what is known now can be relied on."""
@@ -185,10 +173,7 @@ class TaskFile:
         can never be replaced; it is then whole, old or new.
         """
         with self._lock.hold():
-            try:
-                return self._change(lambda _: changes)
-            finally:
-                self._sight.forget()
+            return self._change(lambda _: changes)
 
     def add(self, wish: Task, used: Iterable[str]) -> str:
         """Add a pending task under the next free id, and give that. `used` are ids beside those in the file.
@@ -209,7 +194,7 @@ class TaskFile:
 
             with self._lock.hold():
                 self._change(name)
-            time.sleep(UNDO_SECONDS + _TICK_SECONDS)
+            time.sleep(UNDO_SECONDS + TICK_SECONDS)
             try:
                 found = self.apply([AddTask(task)]).tasks.get(task.id)
             except TransientError:
@@ -270,10 +255,11 @@ class TaskFile:
                     time.sleep(STILL_SECONDS)
                     continue
                 wanted = tasks_md.apply(merged, choose(merged))
-                if self._put(found, wanted, by_person=by_person):
+                put = self._put(found, wanted, by_person=by_person)
+                if put is not None:
                     for edit in edits:
                         self._replaced.accept(edit)
-                    self._replaced.remember(self._sight.bytes_of(wanted))
+                    self._replaced.remember(*put)
                     return wanted
         except OSError as error:
             raise self._failure(error) from error
@@ -311,27 +297,32 @@ class TaskFile:
         data = tasks_md.apply(Document(), changes).data
         atomic.create(self._sight.target, data, durable=True)
 
-    def _put(self, found: Found, wanted: Document, *, by_person: bool) -> bool:
-        """Have `wanted` in the place of `found`; says whether that was still what was there."""
+    def _put(self, found: Found, wanted: Document, *, by_person: bool) -> tuple[bytes, str] | None:
+        """Have `wanted` in the place of `found`; gives its bytes and their digest.
+
+        None if something else is there by now.
+        """
         if wanted is not found.document:
             return self._swap(found, wanted, by_person=by_person)
         try:
             # Whoever is still writing it will be through with it at the next look.
-            return not self._is_doubtful() or self._sight.still_there(found)
+            there = not self._is_doubtful() or self._sight.still_there(found)
         except FileNotFoundError:
-            return False
+            return None
+        return (found.data, found.digest) if there else None
 
-    def _swap(self, found: Found, wanted: Document, *, by_person: bool) -> bool:
-        """Put `wanted` in the place of `found`; says whether that was still what was there.
+    def _swap(self, found: Found, wanted: Document, *, by_person: bool) -> tuple[bytes, str] | None:
+        """Put `wanted` in the place of `found`; gives its bytes and their digest.
 
-        If not, a person's version is back in its place, or lies where the next sweep finds it.
+        None if something else was there: a person's version is back in its place, or lies where the
+        next sweep finds it.
         """
         target = self._sight.target
         if not found.status.st_mode & 0o222:
             # It could be replaced all the same, but whoever made it so does not want it changed.
             raise PermissionError(errno.EACCES, "it is read-only", str(target))
-        data = self._sight.bytes_of(wanted)
-        staged = self._replaced.stage(target, found.data, data, found.status)
+        data = wanted.data_from(found.document, found.data)
+        staged = self._replaced.stage(target, found, data)
         try:
             unchanged = self._sight.still_there(found)
             if unchanged:
@@ -339,16 +330,16 @@ class TaskFile:
         except OSError as error:
             self._replaced.discard(staged)
             if isinstance(error, FileNotFoundError):
-                return False  # an editor has moved it away for a moment
+                return None  # an editor has moved it away for a moment
             raise
         if not unchanged:
             self._replaced.discard(staged)
-            return False
-        swapped_out = staged.path.read_bytes()
-        if swapped_out == found.data:
-            self._replaced.retire(staged)
-            self._sight.replaced(wanted, by_person=by_person)
-            return True
+            return None
+        swapped_out = staged.path.stat()
+        if staged.path.read_bytes() == found.data:
+            self._replaced.retire(staged, swapped_out)
+            self._sight.replaced(wanted, staged.digest, by_person=by_person)
+            return data, staged.digest
         # Somebody saved between the look and the swap. That version goes back to where its editor
         # expects it: what is still being written to it then lands in the right place.
         try:
@@ -356,10 +347,10 @@ class TaskFile:
         except OSError as error:
             self._replaced.retire(staged)
             if isinstance(error, FileNotFoundError):
-                return False
+                return None
             raise
         self._replaced.retire_ours(staged, data)
-        return False
+        return None
 
     def _failure(self, error: OSError) -> OrchError:
         if error.errno in {errno.EBUSY, errno.EXDEV}:

@@ -181,7 +181,7 @@ class _Intake:
             if closed:
                 progress.stop(draft, draft.runs[name], Stopping(why, draft.now, now=True))
             return
-        if status in LEFT and issue is None and number not in self._forge.wanted.issues:
+        if status in LEFT and issue is None and number not in self._forge.asked:
             self._held[name] = NOT_LOOKED  # It was not asked for yet.
         elif status is Status.ACTIVE or (task is not None and tell.is_followed(task)):
             pass  # What follows is not in tasks.md yet.
@@ -222,7 +222,7 @@ class _Intake:
         """Whether an issue was not even looked for; one that was and is not there does not exist."""
         return (
             number not in self._issues
-            and number not in self._forge.wanted.issues
+            and number not in self._forge.asked
             and issue_id(number) not in self._document.tasks
         )
 

@@ -48,13 +48,14 @@ def take_sight(draft: Draft, wanted: Wanted, sight: Sight) -> None:
     reviews = forge.reviews
     if sight.pulls is not None and sight.pulls is not before.pulls:
         trust = draft.policy.forge.trust
-        reviews = {pull.url: sum_up(pull, trust) for pull in sight.pulls.values() if pull.state == "open"}
+        told = ((pull.url, sum_up(pull, trust)) for pull in sight.pulls.values() if pull.state == "open")
+        reviews = {url: text for url, text in told if text}
     draft.change(
         forge=forge.evolve(
             sight=sight,
             reviews=reviews,
             # Issues that could not be looked at were not looked for in vain.
-            wanted=wanted if issues is not None else forge.wanted,
+            asked=wanted.issues if issues is not None else forge.asked,
             looks=forge.looks + 1,
             looking=False,
             failures=0,

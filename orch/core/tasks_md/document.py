@@ -87,6 +87,32 @@ class Document:
         raws = chain.from_iterable([chunk.raws for chunk in self.chunks])
         return b"".join(chain([_BOM], raws) if self.bom else raws)
 
+    def data_from(self, before: "Document", data: bytes) -> bytes:
+        """The same as `data`, cut out of that of another version as far as they share their chunks."""
+        places: dict[int, int] = {}
+        at = len(_BOM) if before.bom else 0
+        for chunk in before.chunks:
+            places[id(chunk)] = at
+            at += chunk.size
+        parts: list[bytes | memoryview] = [_BOM] if self.bom else []
+        whole = memoryview(data)
+        start = end = 0
+        for chunk in self.chunks:
+            at = places.get(id(chunk), -1)
+            if at != end:
+                parts.append(whole[start:end])
+                start = end = max(at, 0)
+            if at < 0:
+                parts += chunk.raws
+            else:
+                end += chunk.size
+        return b"".join([*parts, whole[start:end]])
+
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing but white space in it."""
+        return not any(raw.strip() for chunk in self.chunks for raw in chunk.raws)
+
     @property
     def text(self) -> str:
         """`data` as text, with bytes that are not UTF-8 as surrogate escapes."""

@@ -46,11 +46,10 @@ class Layout:
     def find(self, task: Task) -> TaskBlock:
         """The block of a task of the document."""
         for at in self._from_last():
-            group = self._groups[at]
-            for place, each in enumerate(group.tasks):
-                if each is task:
-                    self._at = at
-                    return self._open(at).task_blocks[place]
+            places = list(map(id, self._groups[at].tasks))
+            if id(task) in places:
+                self._at = at
+                return self._open(at).task_blocks[places.index(id(task))]
         raise AssertionError(task)
 
     def section_of(self, block: Block) -> str:

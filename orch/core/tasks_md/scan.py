@@ -33,6 +33,8 @@ class Chunk:
     """What is wrong with it. The lines count from its own first one."""
     lines: int
     """How many it has."""
+    size: int
+    """How many bytes they are."""
     misplaced: tuple[WrittenTask, ...]
     """Those that a person has marked and left under the heading of another status."""
 
@@ -119,6 +121,7 @@ class Scan:
                     tasks=tuple(self._tasks),
                     problems=tuple(problems),
                     lines=end - self._begin,
+                    size=sum(map(len, self._raws)),
                     misplaced=tuple(filter(self._is_misplaced, self._tasks)) if self.section else (),
                 )
             )
