@@ -177,7 +177,7 @@ class Replaced:
             return None
 
     def remember(self, data: bytes, digest: str) -> None:
-        """Note that tasks.md should be `data`, with that digest, if any other version could be read lately."""
+        """Note that tasks.md should be `data`, of that digest, if any other one could be read lately."""
         _discard(self._folder / _LACKED)
         # An emptied file is an editor in the middle of saving.
         if not data.strip() or next(self._folder.glob("*.base"), None) is None:
