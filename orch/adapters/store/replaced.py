@@ -83,6 +83,8 @@ class Replaced:
         """The (mtime_ns, size) at which a version was last known to hold its base, by its path."""
         self._newest: tuple[tuple[int, int, int], str] | None = None
         """The digest of the newest version, and which file that is of."""
+        self._shared: Path | None = None
+        """The base that is the same file as the newest version."""
 
     # --- swapping ----------------------------------------------------------------------------------------
 
@@ -107,6 +109,7 @@ class Replaced:
         if self.newest_digest() == found.digest:
             with contextlib.suppress(OSError):  # there are file systems without hard links
                 self._base(stem).hardlink_to(self._folder / _NEWEST)
+                self._shared = self._base(stem)
                 return
         _write(self._base(stem), found.data, like=None)
 
@@ -120,12 +123,10 @@ class Replaced:
         `unchanged` is what it looked like before it was found to hold its base.
         """
         base = self._base(staged.stem)
-        with contextlib.suppress(OSError):
-            # Without it the base is a little older than the swap.
-            _set_time(base)
-            stamp = _stamp(base)
-            if self._newest and self._newest[0][0] == stamp[0]:
-                self._newest = stamp, self._newest[1]  # one file with two names
+        if base != self._shared:
+            with contextlib.suppress(OSError):
+                # Without it the base is a little older than the swap.
+                _set_time(base)
         place = self._keep(staged.path, staged.stem)
         if unchanged is not None:
             self._see(place, unchanged)
@@ -188,6 +189,11 @@ class Replaced:
             if self.newest_digest() != digest:
                 _discard(part)
                 _write(part, data, like=None)
+                if self._shared is not None:
+                    # Not before: what is as old as the newest version counts as known to it.
+                    with contextlib.suppress(FileNotFoundError):
+                        _set_time(self._shared)
+                    self._shared = None
                 part.replace(newest)
             _set_time(newest)
             self._newest = _stamp(newest), digest
