@@ -255,18 +255,20 @@ class Replaced:
     def _examine(self, path: Path, stem: str) -> LateEdit | None:
         # Looked at before it is read: what is written in between counts at the next look.
         status = path.stat()
-        age = self._age(status)
-        if self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size) and age < WATCH_SECONDS:
+        over = self._age(status) >= WATCH_SECONDS
+        unchanged = self._seen.get(str(path)) == (status.st_mtime_ns, status.st_size)
+        if unchanged and not over:
             return None
-        data = path.read_bytes()
-        unchanged = digest_of(data)[:_DIGITS] == stem[:_DIGITS]
-        if unchanged:
+        data = b"" if unchanged else path.read_bytes()
+        if not unchanged and digest_of(data)[:_DIGITS] == stem[:_DIGITS]:
+            unchanged = True
             self._see(path, status)
         # An emptied file is an editor in the middle of saving: taken for an edit it would delete all.
-        if (unchanged or not data.strip()) and age >= WATCH_SECONDS:
+        nothing = unchanged or not data.strip()
+        if nothing and over:
             _discard(path, self._base(stem))
             self._seen.pop(str(path), None)
-        if unchanged or not data.strip() or age < QUIET_SECONDS:
+        if nothing or self._age(status) < QUIET_SECONDS:
             return None
         try:
             base = self._base(stem).read_bytes()
