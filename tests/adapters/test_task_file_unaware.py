@@ -9,14 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from orch.adapters.store.exchange import exchange
+from orch.adapters.store.exchange import exchange, exchange_by_link
 from orch.adapters.store.replaced import WATCH_SECONDS
 from orch.adapters.store.task_file import PACE_SECONDS, UNDO_SECONDS, TaskFile
-from orch.core.actions import AddTask, SetId
-from orch.core.model import Task
+from orch.core.actions import AddTask, SetId, SetMark
+from orch.core.model import PENDING, Task
 from orch.core.tasks_md import parse
 from orch.errors import TransientError
-from tests.adapters.test_task_file import ACTIVE, START, STARTED, TEXT, Desk, during, save_by_rename
+from tests.adapters.test_task_file import (
+    ACTIVE,
+    START,
+    STARTED,
+    TEXT,
+    Desk,
+    Exchange,
+    Killed,
+    during,
+    save_by_rename,
+)
 
 ADD = AddTask(Task("t-3", "z", notes="its note"))
 EDITED = TEXT.replace("words", "other words")
@@ -153,6 +163,36 @@ def test_they_lose_nothing_either_where_one_command_after_the_other_gives_up(des
     assert f"more-{len(swaps) - 2}" in desk.text
 
 
+@pytest.mark.parametrize("swap", [exchange, exchange_by_link], ids=["at once", "by link"])
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_kill_right_after_a_change_takes_nothing_back(desk: Desk, swap: Exchange, after: int) -> None:
+    """What a person saves then was made from a version that orch had no time to note."""
+    store = desk.store()
+    store.apply([START])
+    store.apply([SetMark("t-1", ACTIVE, PENDING, (("Started", None),))])
+    swaps = []
+
+    def swapping(one: Path, other: Path) -> None:
+        if after:
+            swap(one, other)
+        swaps.append(one)
+        raise Killed
+
+    again = SetMark("t-1", PENDING, ACTIVE, (("Started", "later"),))
+    with pytest.raises(Killed):
+        desk.store(swapping).apply([again])
+    save_by_rename(desk.path, desk.text.replace("words", "other words"))
+    reading = desk.store().read()
+    assert reading is not None
+    assert reading.document.tasks["t-1"].mark == (ACTIVE if after else PENDING)
+    assert desk.text.count("Started: later") == after
+    assert "Started: now" not in desk.text
+    assert "other words" in desk.text
+    desk.put_away()
+    assert desk.text.count("Started: later") == after
+    assert desk.text.count("t-1") == 1
+
+
 # --- what a person takes back ------------------------------------------------------------------------------
 
 
@@ -280,9 +320,10 @@ def test_without_room_for_it_the_file_is_as_right_as_before(desk: Desk) -> None:
     store = desk.store()
     store.apply([ADD])
     (desk.replaced / "newest.part").mkdir()
-    store.apply([START])
+    save_by_rename(desk.path, desk.text.replace("words", "some words"))
+    store.read()
     (desk.replaced / "newest.part").rmdir()
-    assert parse(desk.text).tasks["t-1"].mark == ACTIVE
+    assert "some words" in desk.text
     save_by_rename(desk.path, EDITED)
     store.read()
     assert desk.text == EDITED, "nothing is known of what it should be"

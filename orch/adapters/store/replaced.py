@@ -14,6 +14,7 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .tasks.md.orch-<stem>               about to be swapped in, or just swapped out
     .orch/replaced/<stem>.old           swapped out, and watched
     .orch/replaced/<stem>.base          what it held then; as old as the swap
+    .orch/replaced/<stem>.next          what is swapped in: `newest` from then on
     .orch/replaced/newest               what tasks.md should be, as long as there is any base
     .orch/replaced/newest.lacked        as old as the first version that lacked something of it
 
@@ -85,6 +86,8 @@ class Replaced:
         """The digest of the newest version, and which file that is of."""
         self._shared: Path | None = None
         """The base that is the same file as the newest version."""
+        self._staged: Staged | None = None
+        """What was staged last, until it is known whether it is in its place."""
 
     # --- swapping ----------------------------------------------------------------------------------------
 
@@ -97,11 +100,13 @@ class Replaced:
         part = target.with_name(f"{_prefix(target)}part-{secrets.token_hex(8)}")
         try:
             self._write_base(stem, found)
+            _write(self._next(stem), data, like=None)
             _write(part, data, like=found.status)
             part.rename(staged.path)
         except BaseException:
-            _discard(part, self._base(stem))
+            _discard(part, self._base(stem), self._next(stem))
             raise
+        self._staged = staged
         return staged
 
     def _write_base(self, stem: str, found: Found) -> None:
@@ -115,7 +120,8 @@ class Replaced:
 
     def discard(self, staged: Staged) -> None:
         """Forget a version that was not swapped in."""
-        _discard(staged.path, self._base(staged.stem))
+        self._staged = None
+        _discard(staged.path, self._base(staged.stem), self._next(staged.stem))
 
     def retire(self, staged: Staged, unchanged: os.stat_result | None = None) -> None:
         """Watch what was swapped out just now: it lies where the new version was staged.
@@ -133,7 +139,9 @@ class Replaced:
 
     def retire_ours(self, staged: Staged, data: bytes) -> None:
         """Watch our own version `data`, which was swapped in and out again."""
+        self._staged = None
         self._keep_as(staged.path, staged.stem, data)
+        _discard(self._next(staged.stem))
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
@@ -179,27 +187,53 @@ class Replaced:
 
     def remember(self, data: bytes, digest: str) -> None:
         """Note that tasks.md should be `data`, of that digest, if any other one could be read lately."""
+        staged, self._staged = self._staged, None
         _discard(self._folder / _LACKED)
         # An emptied file is an editor in the middle of saving.
-        if not data.strip() or next(self._folder.glob("*.base"), None) is None:
-            return
+        if data.strip() and next(self._folder.glob("*.base"), None) is not None:
+            fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
+            self._note(data, digest, fresh)
+        if staged is not None:
+            _discard(self._next(staged.stem))
+
+    def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
+        """Have `data` be the newest version; it is in `fresh` already, if that is given."""
         newest = self._folder / _NEWEST
         part = newest.with_suffix(".part")
         try:
             if self.newest_digest() != digest:
-                _discard(part)
-                _write(part, data, like=None)
+                if fresh is None:
+                    _discard(part)
+                    _write(part, data, like=None)
                 if self._shared is not None:
                     # Not before: what is as old as the newest version counts as known to it.
                     with contextlib.suppress(FileNotFoundError):
                         _set_time(self._shared)
                     self._shared = None
-                part.replace(newest)
+                (fresh or part).replace(newest)
             _set_time(newest)
             self._newest = _stamp(newest), digest
         except OSError:
             # tasks.md is right without it; but what was right before must not come back.
             _discard(part, newest)
+
+    def recover(self, target: Path) -> None:
+        """Note the newest version where a kill right after it was swapped in prevented that."""
+        for path in self._folder.glob("*.next"):
+            stem = _STEM.fullmatch(path.stem)
+            if stem is None or not self._was_swapped_in(stem, target):
+                _discard(path)
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                _set_time(self._base(stem[0]), path.stat().st_mtime_ns)
+            path.replace(self._folder / _NEWEST)
+
+    def _was_swapped_in(self, stem: re.Match[str], target: Path) -> bool:
+        beside = target.with_name(f"{_prefix(target)}{stem[0]}")
+        for place in (beside.with_name(f"{beside.name}{KEPT}"), beside, self._folder / f"{stem[0]}.old"):
+            with contextlib.suppress(FileNotFoundError):
+                return digest_of(place.read_bytes())[:_DIGITS] != stem[2] and not place.samefile(target)
+        return False
 
     def shown(self, saved: float) -> Iterator[tuple[float, bytes]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
@@ -351,6 +385,9 @@ class Replaced:
 
     def _base(self, stem: str) -> Path:
         return self._folder / f"{stem}.base"
+
+    def _next(self, stem: str) -> Path:
+        return self._folder / f"{stem}.next"
 
 
 def _prefix(target: Path) -> str:

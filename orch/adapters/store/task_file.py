@@ -218,6 +218,7 @@ class TaskFile:
 
     def _sweep(self) -> list[LateEdit]:
         try:
+            self._replaced.recover(self._sight.target)
             # First what the file lacks: a sweep forgets what it was made from.
             self._sight.look()
             if self._is_doubtful():
@@ -243,6 +244,7 @@ class TaskFile:
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         waited = False
         try:
+            self._replaced.recover(self._sight.target)
             while time.monotonic() < deadline:
                 found = self._sight.find_whole()
                 if found is None:
