@@ -47,9 +47,8 @@ class LocalForge:
         self._own_files = own_files
         self._origin = Origin(repository, base, retries=())
         self._bases = {base: self._origin}
-        self._numbers: dict[str, int] = {}
-        """The latest number of each branch. There may be thousands, for months: nothing else is kept."""
-        self._known: set[int] = set()
+        self._branches: dict[int, str] = {}
+        """The branch of each number. There may be thousands, for months: nothing else is kept."""
         self._learning = threading.Lock()
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
@@ -157,10 +156,9 @@ class LocalForge:
         """Learn of records that are new. A record never changes its branch, so none is read twice."""
         with self._learning:
             for number in self._list():
-                pull = None if number in self._known else self._load(number)
+                pull = None if number in self._branches else self._load(number)
                 if pull is not None:
-                    self._known.add(number)
-                    self._numbers[pull.branch] = max(number, self._numbers.get(pull.branch, 0))
+                    self._branches[number] = pull.branch
 
     def _load(self, number: int) -> PullRequest | None:
         """A record. A damaged one is told by `check`; its number is never given again."""
@@ -173,11 +171,17 @@ class LocalForge:
         return pull
 
     def _latest(self, branch: str) -> PullRequest | None:
-        if branch not in self._numbers:
+        number = self._latest_number(branch)
+        if not number:
             self._take_in()
-        number = self._numbers.get(branch)
-        pull = self._load(number) if number is not None else None
+            number = self._latest_number(branch)
+        pull = self._load(number) if number else None
         return self._seen(pull) if pull is not None else None
+
+    def _latest_number(self, branch: str) -> int:
+        """0 where none is known. A task asks once or twice, so no index by branch is worth its memory."""
+        with self._learning:
+            return max((number for number, known in self._branches.items() if known == branch), default=0)
 
     def _find_unmerged(self, base: str) -> set[str]:
         """The refs of the pull requests that the base has not, by one question about all of them."""
