@@ -7,7 +7,10 @@ a person merged it with plain git.
 
 import contextlib
 import os
+import re
 import threading
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +24,9 @@ from orch.adapters.store import atomic, records
 from orch.core.model import PullRequest
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Finding, PullDraft
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""One that fits into 64 bits: orch gives no others."""
 
 
 class LocalForge:
@@ -47,8 +53,10 @@ class LocalForge:
         self._own_files = own_files
         self._origin = Origin(repository, base, retries=())
         self._bases = {base: self._origin}
-        self._branches: dict[int, str] = {}
-        """The branch of each number. There may be thousands, for months: nothing else is kept."""
+        self._numbers = array("q")
+        """Those of the records that are known, in order. There may be thousands, for months."""
+        self._branches = array("q")
+        """The hash of the branch of each of them."""
         self._learning = threading.Lock()
         self._lock = FileLock(directory / "pulls.flock")
         self._merge_lock = FileLock(directory / "merge.flock")
@@ -145,7 +153,7 @@ class LocalForge:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
                     name, dot, kind = entry.name.partition(".")
-                    if (dot, kind) == (".", "json") and name.isascii() and name.isdecimal():
+                    if (dot, kind) == (".", "json") and _NUMBER.fullmatch(name):
                         yield int(name)
         except FileNotFoundError:
             return
@@ -156,9 +164,13 @@ class LocalForge:
         """Learn of records that are new. A record never changes its branch, so none is read twice."""
         with self._learning:
             for number in self._list():
-                pull = None if number in self._branches else self._load(number)
+                place = bisect_left(self._numbers, number)
+                if place < len(self._numbers) and self._numbers[place] == number:
+                    continue
+                pull = self._load(number)
                 if pull is not None:
-                    self._branches[number] = pull.branch
+                    self._numbers.insert(place, number)
+                    self._branches.insert(place, hash(pull.branch))
 
     def _load(self, number: int) -> PullRequest | None:
         """A record. A damaged one is told by `check`; its number is never given again."""
@@ -171,17 +183,20 @@ class LocalForge:
         return pull
 
     def _latest(self, branch: str) -> PullRequest | None:
-        number = self._latest_number(branch)
-        if not number:
+        pull = self._recall(branch)
+        if pull is None:
             self._take_in()
-            number = self._latest_number(branch)
-        pull = self._load(number) if number else None
+            pull = self._recall(branch)
         return self._seen(pull) if pull is not None else None
 
-    def _latest_number(self, branch: str) -> int:
-        """0 where none is known. A task asks once or twice, so no index by branch is worth its memory."""
+    def _recall(self, branch: str) -> PullRequest | None:
+        """The latest record that is known of a branch."""
+        wanted = hash(branch)
         with self._learning:
-            return max((number for number, known in self._branches.items() if known == branch), default=0)
+            known = zip(self._numbers, self._branches, strict=True)
+            numbers = [number for number, each in known if each == wanted]
+        found = (self._load(number) for number in reversed(numbers))
+        return next((pull for pull in found if pull is not None and pull.branch == branch), None)
 
     def _find_unmerged(self, base: str) -> set[str]:
         """The refs of the pull requests that the base has not, by one question about all of them."""
