@@ -31,8 +31,11 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
             sys.addaudithook(watch)
             action()
         except BaseException as error:  # noqa: BLE001 - the parent must not run on as a copy
+            left = -1
             os.write(2, f"in the forked process: {error!r}\n".encode())
             os._exit(1)
+        # From here on nothing counts: where coverage is measured, it is written now.
+        left = -1
         os._exit(0)
     _, status = os.waitpid(process, 0)
     if os.WIFSIGNALED(status):
