@@ -193,8 +193,8 @@ class Replaced:
         if data.strip() and next(self._folder.glob("*.base"), None) is not None:
             fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
             self._note(data, digest, fresh)
-        if staged is not None:
-            _discard(self._next(staged.stem))
+        # Whatever else was to be the newest version is older.
+        _discard(*self._folder.glob("*.next"))
 
     def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
         """Have `data` be the newest version; it is in `fresh` already, if that is given."""
