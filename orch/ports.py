@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from orch.core.actions import Change
 from orch.core.announce import Announcement
@@ -32,11 +32,7 @@ from orch.core.model import (
 )
 from orch.core.state import Probe, Snapshot
 from orch.core.tasks_md import Document
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 
 class Clock(Protocol):

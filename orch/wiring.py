@@ -6,13 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orch import config
-from orch.adapters import doctor as checks
 from orch.adapters import git, git_locks, redaction
 from orch.adapters.agents.command import CommandAgent
 from orch.adapters.agents.program import Program
@@ -36,10 +35,7 @@ from orch.adapters.store.runs import RunDirectories
 from orch.adapters.store.task_file import TaskFile
 from orch.adapters.supervisor import NobodySupervisor, SystemdSupervisor
 from orch.adapters.worktrees import GitWorktrees, Hooks, repair
-from orch.adapters.worktrees.restoring import Restored, RestoringWorktrees
-from orch.adapters.worktrees.saved import Orphan, SavedWork, find_orphans, find_saved
 from orch.config import AgentKind, AgentSettings, Config, environment
-from orch.coordinator import rehearsal
 from orch.coordinator.act import make_brief
 from orch.coordinator.loop import Coordinator, Setup, recover
 from orch.coordinator.mailbox import Mailbox
@@ -56,12 +52,15 @@ from orch.core.names import issue_number
 from orch.core.rules import admit, parking
 from orch.core.rules.trust import is_trusted
 from orch.core.state import Look, Snapshot
+from orch.core.values import dataclass
 from orch.errors import ConfigError, OrchError, PermanentError, TransientError
 from orch.ports import Agent, Finding, Ports, Step, Supervisor, Transcript
 
 if TYPE_CHECKING:
     from orch.adapters.forge.github.parts import GitHub
     from orch.adapters.service import Service
+    from orch.adapters.worktrees.restoring import Restored
+    from orch.adapters.worktrees.saved import Orphan, SavedWork
 
 log = logging.getLogger(__name__)
 
@@ -282,6 +281,8 @@ def build(
     One that only stops is `lenient`: it works with a broken config.toml and without the base branch.
     For `on_snapshot` and `refresh` (seconds) see Coordinator.
     """
+    import psutil  # type: ignore[import-untyped]  # noqa: F401 - needed later, when there may be no handles left
+
     tame_allocator()
     mailbox = Mailbox()
 
@@ -367,6 +368,8 @@ def rehearse(project: Project) -> Sequence[str]:
 
     Raises ConfigError as `build`, TransientError where the forge cannot be looked at.
     """
+    from orch.coordinator import rehearsal
+
     return rehearsal.rehearse(project.ports, project.config.policy())
 
 
@@ -399,6 +402,8 @@ def init(root: Path, *, prompts: bool = False) -> Sequence[str]:
 
 def doctor(root: Path) -> Sequence[Finding]:
     """What is fine and what is not, a line each. What depends on something broken is left out."""
+    from orch.adapters import doctor as checks
+
     findings = [checks.check_git()]
     try:
         settings = config.load(root)
@@ -469,16 +474,20 @@ def _check_over(project: Project, task: str) -> None:
         raise PermanentError(f"{task} is not over")
 
 
-def saved_work(project: Project, task: str = "") -> tuple[Sequence[SavedWork], Sequence[Orphan]]:
+def saved_work(project: Project, task: str = "") -> "tuple[Sequence[SavedWork], Sequence[Orphan]]":
     """What was saved, the latest first, and what was put aside; of one task or of all. Only looks."""
+    from orch.adapters.worktrees.saved import find_orphans, find_saved
+
     return find_saved(project.root, task), find_orphans(project.config.project.trees, task)
 
 
-def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = False) -> Restored:
+def restore(project: Project, task: str, ref: str = "", *, as_branch: bool = False) -> "Restored":
     """Bring back the latest saved work of a task, or that of `ref`.
 
     Raises ConfigError where there is none or the task is being worked on, else as RestoringWorktrees.
     """
+    from orch.adapters.worktrees.restoring import RestoringWorktrees
+
     path, latest = project.config.project, project.runs.load().get(task)
     redaction.remember(project.config.secrets())
     worktrees = RestoringWorktrees(

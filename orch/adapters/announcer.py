@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from orch.adapters.redaction import redact
 from orch.adapters.store import atomic
 from orch.core.announce import Announcement, Occasion
 from orch.core.model import EndReason, Exit
+from orch.core.values import dataclass
 from orch.errors import OrchError, TransientError
 
 log = logging.getLogger(__name__)

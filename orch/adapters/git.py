@@ -10,13 +10,13 @@ import re
 import signal
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters import git_locks
 from orch.adapters.redaction import redact
 from orch.adapters.ref_files import read_refs
 from orch.config import environment
+from orch.core.values import dataclass
 from orch.errors import ConfigError, OrchError, PermanentError, ShortageError, TransientError
 
 OLDEST = (2, 38)

@@ -10,12 +10,14 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import psutil  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING
 
 from orch.adapters.store import atomic
 from orch.errors import ShortageError, TransientError
 from orch.ports import Finding
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped]
 
 RETRY_SECONDS = 1.0
 """Who holds a lock is asked again after this."""
@@ -136,13 +138,17 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 def _owner_of(path: Path, places: Sequence[Path]) -> str:
     """The process that may own a lock file, for a person; '' where none can."""
+    import psutil
+
     for process in psutil.process_iter(["name", "status"]):
         if process.info["status"] != psutil.STATUS_ZOMBIE and _may_own(process, path, places):
             return f"process {process.pid} ({process.info['name']})"
     return ""
 
 
-def _may_own(process: psutil.Process, path: Path, places: Sequence[Path]) -> bool:
+def _may_own(process: "psutil.Process", path: Path, places: Sequence[Path]) -> bool:
+    import psutil
+
     is_git = (process.info["name"] or "").startswith("git")
     try:
         if is_git and any(Path(process.cwd()).is_relative_to(place) for place in places):

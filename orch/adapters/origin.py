@@ -5,12 +5,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orch.adapters import git
 from orch.adapters.git_locks import LeftLockError
 from orch.adapters.store import atomic
+from orch.core.values import dataclass
 from orch.errors import PermanentError, TransientError
 
 RETRY_SECONDS = (1.0, 2.0, 4.0)

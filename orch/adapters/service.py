@@ -5,11 +5,11 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from orch.adapters.store import atomic
+from orch.core.values import dataclass
 from orch.errors import ConfigError, PermanentError
 from orch.ports import Step
 

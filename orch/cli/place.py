@@ -1,12 +1,13 @@
 """Where a command works: the folder that it was started in, and the project around it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orch.cli.failure import warn as warn_on_stderr
 from orch.cli.root import find_repository, find_root, is_bare
+from orch.core.values import dataclass
 from orch.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,6 +26,7 @@ from orch.config.settings import (
 )
 from orch.core.forge import Trust
 from orch.core.model import ForgePolicy, Policy
+from orch.core.values import dataclass
 from orch.errors import ConfigError
 
 STATUS_LABELS = ("active", "blocked", "failed", "completed")

@@ -1,7 +1,8 @@
 """Where the files of a project lie."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from orch.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import field
 from enum import StrEnum
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -16,11 +16,7 @@ from orch.config.project import DIRECTORY_NAME
 from orch.core.announce import Occasion
 from orch.core.costs import Allowance, Budget
 from orch.core.model import MODEL, Drain
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 Complaint = tuple[KeyPath, str]
 """A key of a table, and what is wrong with its value."""

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from orch.coordinator.act import act
@@ -23,6 +23,7 @@ from orch.core.model import OutcomeKind, Policy, StopRequest
 from orch.core.names import branch_name, number_of
 from orch.core.rules import parking
 from orch.core.state import Signalled, Snapshot, State, Wake
+from orch.core.values import dataclass
 from orch.errors import OrchError, TransientError
 from orch.ports import Life, Ports
 

@@ -1,14 +1,8 @@
 """What `decide` may ask for. Every action is safe to repeat; its `Result` comes back as a wake."""
 
-from typing import TYPE_CHECKING
-
 from orch.core.forge import Issue, Job, Ledger, PullStatus, Reply, Telling, Trust, Wanted
 from orch.core.model import Claim, Mark, Outcome, Request, Run, RunKey, Task
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 # --- changes to tasks.md (applied by core.tasks_md.apply) -------------------------------------------
 

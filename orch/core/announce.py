@@ -1,11 +1,11 @@
 """What is worth telling somebody who does not look: which events have a hook, and with which facts. Pure."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orch.core.metrics import Event
 from orch.core.model import Phase, RunKey
 from orch.core.state import State
+from orch.core.values import dataclass
 
 
 class Occasion(StrEnum):

@@ -4,9 +4,9 @@ All of it was written by others. The prompt template fences it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orch.core.forge import Comment, Issue, Trust
+from orch.core.values import dataclass
 
 ISSUE_LENGTH = 20_000
 """Characters of an issue's own text."""

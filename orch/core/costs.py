@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,9 @@ Facts come from an adapter; who is trusted and what follows is judged by the rul
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from orch.core.evolving import Evolving
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 # --- people and issues -------------------------------------------------------------------------------
 

@@ -1,11 +1,12 @@
 """What follows from tasks.md alone: which tasks could start, which wait, and for what. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import attrgetter
 
 from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md import Document
+from orch.core.values import dataclass
 
 NEVER_MERGED = (Status.ACTIVE, Status.SKIPPED)
 """A worker may still be at it, or a person wants to hear no more of it."""

@@ -1,10 +1,10 @@
 """What orch counts and how healthy that is. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from orch.core.evolving import Evolving
+from orch.core.values import dataclass
 
 HISTORY = 100
 """Events kept in metrics.json."""

@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orch.core import names
 from orch.core.costs import Budget
 from orch.core.evolving import Evolving
 from orch.core.forge import Follow, Trust
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 # --- the queue ---------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING
 
 from orch.core.actions import Action, Result
 from orch.core.costs import Spending
@@ -24,11 +23,7 @@ from orch.core.model import (
     Stall,
 )
 from orch.core.tasks_md import Document
-
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:
-    from orch.core.values import dataclass
+from orch.core.values import dataclass
 
 # --- what a probe of a run can say ----------------------------------------------------------------
 

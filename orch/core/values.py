@@ -3,18 +3,20 @@
 orch has some two hundred of them, and they were a third of the time that each command takes to start: Python
 before 3.13 compiles six functions for each. Here one is compiled, `__init__`; the others are closures over
 the names of the fields. What comes out is a dataclass like any other, for `dataclasses.replace`, `match` and
-msgspec. Type checkers are shown the standard library's own, see `orch.core.model`.
+msgspec, and type checkers take it for the standard library's own.
 """
 
 import dataclasses
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["dataclass"]
 
 _MISSING = dataclasses.MISSING
 
 
-def dataclass(**options: bool) -> Callable[[type[Any]], type[Any]]:
+def _dataclass(**options: bool) -> Callable[[type[Any]], type[Any]]:
     """As `dataclasses.dataclass`. Frozen ones with slots are made quickly, all others as ever."""
     kw_only = options.get("kw_only", False)
     if options not in ({"frozen": True, "slots": True}, {"frozen": True, "slots": True, "kw_only": kw_only}):
@@ -127,3 +129,9 @@ def _make_getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
         return lambda _: ()
     get = attrgetter(*names)
     return get if len(names) > 1 else lambda self: (get(self),)
+
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:
+    dataclass = _dataclass

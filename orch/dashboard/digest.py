@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orch.core.costs import Cost
 from orch.core.counts import count_statuses
@@ -12,6 +11,7 @@ from orch.core.metrics import Metrics
 from orch.core.model import Activity, Phase, PullRequest, Run, Status, Task
 from orch.core.state import Snapshot
 from orch.core.tasks_md import Document
+from orch.core.values import dataclass
 
 _NUMBER = re.compile(r"/([0-9]{1,18})(?:/head)?$")
 """In `https://github.com/o/r/pull/12`, and in the local forge's `refs/pull/12/head`."""

@@ -1,10 +1,10 @@
 """Lines of exact width: cells that are cut or padded by what a terminal shows, not by characters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.text import Text
 
+from orch.core.values import dataclass
 from orch.dashboard.plain import printable
 
 GAP = 2

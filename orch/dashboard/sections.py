@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.text import Text
 
 from orch.core.costs import Cost
 from orch.core.model import Status
 from orch.core.state import Snapshot
+from orch.core.values import dataclass
 from orch.dashboard import digest
 from orch.dashboard.digest import Digest
 from orch.dashboard.header import MARK

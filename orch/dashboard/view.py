@@ -1,12 +1,12 @@
 """The view of a Snapshot for people: what `orch status` and `orch run` draw."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from orch.core.values import dataclass
 from orch.dashboard import header, sections
 from orch.dashboard.digest import Digest
 from orch.dashboard.sections import Section

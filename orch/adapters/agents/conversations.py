@@ -4,8 +4,6 @@ import contextlib
 import os
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
-
 from orch.adapters.agents import fields
 from orch.adapters.executors import processes
 from orch.adapters.store import atomic
@@ -20,6 +18,8 @@ def find_holder(session_id: str) -> int:
     One that only looks at a file named after it is none, nor is this process and those that it comes from.
     Takes a look at every process: some milliseconds, at a launch only. Those of other users may not be seen.
     """
+    import psutil  # type: ignore[import-untyped]
+
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or ()
@@ -49,4 +49,6 @@ def _lives(pid: int, start_ticks: str) -> bool:
     """Whether a process is still the one that was noted."""
     if processes.HAS_PROC and start_ticks.isdecimal():
         return processes.is_alive(pid, int(start_ticks))
+    import psutil
+
     return pid > 0 and bool(psutil.pid_exists(pid))

@@ -7,7 +7,8 @@ import selectors
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from orch.core.values import dataclass
 
 POLL_SECONDS = 1.0
 """Between two looks where the system has no pidfd (macOS, Linux before 5.3, some sandboxes)."""

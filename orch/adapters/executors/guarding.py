@@ -7,13 +7,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from orch.adapters.executors import guard, processes
 from orch.core.model import EndReason, Exit
+from orch.core.values import dataclass
 from orch.errors import TransientError
 
 PATIENCE_SECONDS = processes.KILL_SECONDS + 15.0

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from orch.adapters.store import atomic, records
 from orch.core.model import Claim, EndReason, Exit, Process, RunKey, Stall
 from orch.core.names import is_task_id
 from orch.core.state import Absent, Alive, Ended, Gone, Probe
+from orch.core.values import dataclass
 from orch.errors import OrchError, PermanentError, TransientError
 from orch.ports import Check, Command
 

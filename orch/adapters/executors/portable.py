@@ -8,11 +8,13 @@ import contextlib
 import os
 import time
 from collections.abc import Sequence
-
-import psutil  # type: ignore[import-untyped]
+from typing import TYPE_CHECKING
 
 from orch.adapters.executors import launcher, processes
 from orch.core.model import Process
+
+if TYPE_CHECKING:
+    import psutil  # type: ignore[import-untyped]
 
 CLEAN_LOOKS = 2
 """A sweep is done after this many looks in a row that find nothing: a process that is just being
@@ -29,6 +31,8 @@ def lives(process: Process) -> bool:
     """Whether this very launcher still runs. Raises OSError where that cannot be known."""
     if process.start_ticks:
         return processes.is_alive(process.pid, process.start_ticks)
+    import psutil
+
     try:
         found = psutil.Process(process.pid)
         started = found.create_time()
@@ -68,11 +72,13 @@ def sweep(
 class _Member:
     """A process by psutil, which never signals one that was given the same pid later."""
 
-    def __init__(self, process: psutil.Process) -> None:
+    def __init__(self, process: "psutil.Process") -> None:
         self.pid: int = process.pid
         self._process = process
 
     def send(self, *numbers: int) -> bool:
+        import psutil
+
         try:
             for number in numbers:
                 self._process.send_signal(number)
@@ -82,6 +88,8 @@ class _Member:
 
 
 def _marked(name: str, value: str) -> list[_Member]:
+    import psutil
+
     me = psutil.Process()
     line = {me.pid, *(parent.pid for parent in me.parents())}
     found = []

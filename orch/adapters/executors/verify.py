@@ -1,7 +1,7 @@
 """The verify command: what a person says must pass in the worktree before a task is done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orch.adapters import tails
@@ -9,6 +9,7 @@ from orch.adapters.executors import processes
 from orch.adapters.executors.guarding import Command, Guarded
 from orch.adapters.executors.limits import MEGABYTE
 from orch.core.model import EndReason, Exit
+from orch.core.values import dataclass
 from orch.ports import Check
 
 TAIL_LINES = 50

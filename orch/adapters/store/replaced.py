@@ -29,12 +29,12 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import KEPT
 from orch.adapters.store.sight import TICK_SECONDS, Found, digest_of
+from orch.core.values import dataclass
 
 QUIET_SECONDS = 1.0
 """A replaced version that was written to is merged once it has not changed for this long: a person's

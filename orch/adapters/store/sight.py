@@ -7,11 +7,12 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from orch.core import tasks_md
 from orch.core.tasks_md import Document
+from orch.core.values import dataclass
 
 SAVING_SECONDS = 0.5
 """How long a file that is away or empty is taken for one that is just being saved."""

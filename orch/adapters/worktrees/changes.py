@@ -1,10 +1,10 @@
 """What in a worktree is in no commit, as git-status(1) tells it."""
 
 import re
-from dataclasses import dataclass
 
 from orch.adapters import git
 from orch.adapters.repository import BLOCKED, STOP
+from orch.core.values import dataclass
 
 STATUS = (
     *("status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames"),

@@ -1,7 +1,7 @@
 """The person's own commands for a new worktree, and for one that goes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from orch.adapters import tails
@@ -9,6 +9,7 @@ from orch.adapters.executors import portable
 from orch.adapters.executors.guarding import Command, Guarded
 from orch.adapters.store import atomic
 from orch.core.model import EndReason, RunKey
+from orch.core.values import dataclass
 from orch.errors import PermanentError, TransientError
 
 GRACE_SECONDS = 2.0

@@ -14,13 +14,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters import git, git_locks
 from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic, records
 from orch.core.names import is_task_id
+from orch.core.values import dataclass
 from orch.errors import OrchError, TransientError
 
 HALF_MADE_SECONDS = 600.0

@@ -11,7 +11,6 @@ nobody goes on in one that has half of them; it is made anew, by this or by the 
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from orch.adapters import git
@@ -24,6 +23,7 @@ from orch.adapters.worktrees.registration import Marker, Registration, clear_loc
 from orch.adapters.worktrees.saved import SavedWork, find_saved
 from orch.adapters.worktrees.trees import GitWorktrees
 from orch.core.model import RunKey
+from orch.core.values import dataclass
 from orch.errors import ConfigError, PermanentError, TransientError
 
 _SHOWN = 5

@@ -1,13 +1,14 @@
 """What was saved and put aside, as it lies in git and under `trees/.orphans`. Only looks."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from orch.adapters import git
 from orch.adapters.store import atomic
 from orch.adapters.worktrees.removal import ORPHANS
 from orch.core.names import TASK_ID, is_task_id
+from orch.core.values import dataclass
 
 _ROOT = "refs/orch/saved/"
 _FORM = "%00".join(

@@ -12,7 +12,6 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters import git
@@ -20,6 +19,7 @@ from orch.adapters.store import atomic
 from orch.adapters.worktrees.changes import STATUS, Changes, read_status
 from orch.adapters.worktrees.registration import Registration
 from orch.core.model import RunKey
+from orch.core.values import dataclass
 from orch.errors import OrchError, PermanentError
 
 _IDENTITY = {

@@ -1,7 +1,6 @@
 """Which tasks start now. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from orch.core import names
 from orch.core.actions import MakeRun, SetId
@@ -22,6 +21,7 @@ from orch.core.model import (
 )
 from orch.core.rules import budgets, follow, limits, parking, shortage
 from orch.core.rules.parking import Choice
+from orch.core.values import dataclass
 
 AGENT = "agent: "
 """What the notices about agents are kept under."""

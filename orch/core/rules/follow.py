@@ -5,13 +5,13 @@ restart repeats nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from orch.core.actions import AutoMerge, Failure, Rerun, Retire, SetMark
 from orch.core.draft import Draft
 from orch.core.forge import Checks, Follow, Job, PullStatus, Remark, Trust
 from orch.core.model import ForgePolicy, Mark, Outcome, OutcomeKind, Run, Status, Stopping, Task
 from orch.core.rules import edits, ledger, progress
+from orch.core.values import dataclass
 
 CHECKS, CONFLICTS, REMARKS = "checks", "conflicts", "remarks"
 WORDS = {CHECKS: "failing checks", CONFLICTS: "conflicts", REMARKS: "review remarks"}

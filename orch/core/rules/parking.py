@@ -6,12 +6,12 @@ answers it the others follow.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from orch.core import names
 from orch.core.draft import Draft
 from orch.core.model import MODEL, Activity, Claim, Outcome, OutcomeKind, Parking, Run, Task, Verdict
 from orch.core.rules import retry
+from orch.core.values import dataclass
 
 PROBE_SECONDS = 60.0
 """Until the first try where nobody knows when a limit ends; each further one comes after twice as long."""

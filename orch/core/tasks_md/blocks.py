@@ -1,11 +1,11 @@
 """Chunks of tasks.md that are laid open, so that their lines can be changed and moved. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from orch.core.tasks_md.grammar import LINES
 from orch.core.tasks_md.scan import Chunk, kind_of
 from orch.core.tasks_md.written import WrittenTask, decode, encode, read_task
+from orch.core.values import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -7,12 +7,13 @@ same in both.
 import re
 from collections.abc import Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md.scan import Chunk, Scan
 from orch.core.tasks_md.written import WrittenTask, decode, encode
+from orch.core.values import dataclass
 
 BOM = "\ufeff"
 _BOM = encode(BOM)

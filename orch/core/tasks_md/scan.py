@@ -1,11 +1,11 @@
 """One pass over the lines of tasks.md: which are tasks, and what belongs to each. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from orch.core.model import Problem, Status, Task
 from orch.core.tasks_md.grammar import HOMES, LINE, LINES, section_name
 from orch.core.tasks_md.written import UNTITLED, WrittenTask, encode, read_task
+from orch.core.values import dataclass
 
 _NOTES = ("bullet", "odd", "fence", "prose")
 """What can belong to the task above although it stands at column 0."""

@@ -1,11 +1,11 @@
 """Where a repository lies: its name, its API, its web site, and the host that git talks to."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from orch.adapters import git
+from orch.core.values import dataclass
 from orch.errors import ConfigError
 
 GITHUB_API = "https://api.github.com"

@@ -8,7 +8,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
@@ -18,6 +17,7 @@ from orch import __version__
 from orch.adapters.forge.github import failures
 from orch.adapters.forge.github.credentials import Credentials
 from orch.adapters.forge.github.usage import CORE, GRAPH, Meter
+from orch.core.values import dataclass
 from orch.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:

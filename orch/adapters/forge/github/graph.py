@@ -1,7 +1,6 @@
 """What is asked by GraphQL about issues: many at once, each under a name of its own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ from orch.adapters.forge.github import shapes
 from orch.adapters.forge.github.failures import PERSON_SECONDS
 from orch.adapters.forge.github.hub import Hub
 from orch.core.forge import Deed, Person
+from orch.core.values import dataclass
 from orch.errors import TransientError
 
 ASK = "/orch run"

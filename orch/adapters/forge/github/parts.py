@@ -1,7 +1,6 @@
 """Puts the adapter together from the settings. Nothing is asked of GitHub yet, and no token looked for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from orch.adapters.forge.github.address import locate, site_of
@@ -12,6 +11,7 @@ from orch.adapters.forge.github.hub import Hub
 from orch.adapters.forge.github.reviews import GitHubReviews
 from orch.adapters.forge.github.tracker import GitHubTracker
 from orch.config import Config
+from orch.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

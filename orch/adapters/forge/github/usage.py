@@ -5,7 +5,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from orch.core.values import dataclass
 
 CORE, GRAPH = "core", "graphql"
 """What GitHub counts on its own: requests of REST, and points of GraphQL."""
