@@ -44,6 +44,9 @@ EXITS = [
     (Exit(EndReason.EXITED, 1), Evidence(verdict=Verdict(ok=False, cause=Cause.MAX_BUDGET, cost_usd=1.0))),
 ]
 
+DAY_OF_POLLS = 4000
+"""What waits for the next day's budget is looked at every 30 s until then."""
+
 
 class Coordination(RuleBasedStateMachine):
     """A person, a machine and a forge do what they like; `decide` has to cope."""
@@ -262,7 +265,7 @@ class Coordination(RuleBasedStateMachine):
         self.world.readable = True
         if self.world.state.paused is not None:
             self.results = self.world.tick(tuple(self.results), toggles=1)
-        for _ in range(400):
+        for _ in range(DAY_OF_POLLS):
             for key, worker in self.world.workers.items():
                 if worker.alive:
                     self.end(key.task, EXITS[0])

@@ -28,6 +28,21 @@ from orch.ports import Finding, PullDraft
 _NUMBER = re.compile(r"[0-9]{1,18}")
 """One that fits into 64 bits: orch gives no others."""
 
+_REF = re.compile(r"^refs/pull/([0-9]{1,18})/head$", re.MULTILINE)
+
+
+class _Ascending:
+    """Ascending numbers that are asked for in ascending order: thousands need no set."""
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
+        self._next: int | None = -1
+
+    def __contains__(self, number: int) -> bool:
+        while self._next is not None and self._next < number:
+            self._next = next(self._numbers, None)
+        return self._next == number
+
 
 class LocalForge:
     """The pull requests of one repository."""
@@ -92,15 +107,15 @@ class LocalForge:
 
     def pulls(self) -> Iterator[PullRequest]:
         """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
-        unmerged: dict[str, set[str]] = {}
-        for number in sorted(self._list()):
+        unmerged: dict[str, _Ascending] = {}
+        for number in self._take_in():
             pull = self._load(number)
             if pull is None:
                 continue
             if pull.state == "open":
                 if pull.base not in unmerged:
-                    unmerged[pull.base] = self._find_unmerged(pull.base)
-                if _ref(number) not in unmerged[pull.base]:
+                    unmerged[pull.base] = _Ascending(self._find_unmerged(pull.base))
+                if number not in unmerged[pull.base]:
                     pull = self._settle(pull)
             yield pull
 
@@ -160,8 +175,11 @@ class LocalForge:
         except OSError as error:
             raise atomic.failure("read", self._directory, error) from error
 
-    def _take_in(self) -> None:
-        """Learn of records that are new. A record never changes its branch, so none is read twice."""
+    def _take_in(self) -> Sequence[int]:
+        """Learn of records that are new; gives the numbers of all, in order.
+
+        A record never changes its branch, so none is read twice for that.
+        """
         with self._learning:
             for number in self._list():
                 place = bisect_left(self._numbers, number)
@@ -171,6 +189,7 @@ class LocalForge:
                 if pull is not None:
                     self._numbers.insert(place, number)
                     self._branches.insert(place, hash(pull.branch))
+            return self._numbers[:]
 
     def _load(self, number: int) -> PullRequest | None:
         """A record. A damaged one is told by `check`; its number is never given again."""
@@ -198,14 +217,15 @@ class LocalForge:
         found = (self._load(number) for number in reversed(numbers))
         return next((pull for pull in found if pull is not None and pull.branch == branch), None)
 
-    def _find_unmerged(self, base: str) -> set[str]:
-        """The refs of the pull requests that the base has not, by one question about all of them."""
+    def _find_unmerged(self, base: str) -> Iterator[int]:
+        """The numbers of the pull requests that the base has not, in order, by one question about all."""
         # The next poll asks again, and a task that needs origin says that it cannot be reached.
         with contextlib.suppress(TransientError):
             self._base(base).fetch()
         tip = self._tip(base)
         form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
-        return set(git.run(self._repository, "for-each-ref", *form).text.splitlines())
+        text = git.run(self._repository, "for-each-ref", "--sort=version:refname", *form).text
+        return (int(found[1]) for found in _REF.finditer(text))
 
     def _seen(self, pull: PullRequest) -> PullRequest:
         """The pull request with its present state."""
