@@ -75,6 +75,12 @@ class Desk:
         assert (self.beside(), self.kept()) == ([], [])
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What a file looks like while nobody writes it; a mere look changes the time of its last reading."""
+    status = path.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
@@ -114,10 +120,10 @@ def test_every_byte_that_need_not_change_stays(desk: Desk) -> None:
 
 
 def test_a_change_that_is_none_writes_nothing(desk: Desk) -> None:
-    before = desk.path.stat()
+    before = stamp(desk.path)
     store = desk.store()
     store.apply([SetMark("t-1", ACTIVE, PENDING), SetId("[] gone", 1, "t-9")])
-    assert desk.path.stat() == before
+    assert stamp(desk.path) == before
     assert not desk.replaced.exists()
 
 
