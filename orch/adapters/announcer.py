@@ -23,6 +23,7 @@ from orch.core.announce import Announcement, Occasion
 from orch.core.model import EndReason, Exit
 from orch.core.values import dataclass
 from orch.errors import OrchError, TransientError
+from orch.threads import start_thread
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +39,6 @@ GRACE_SECONDS = 2.0
 """Between SIGTERM and SIGKILL."""
 MARK = "ORCH_HOOK_ID"
 """In a hook's environment: by it all that it started is found."""
-
-
-def start_thread(name: str, target: Callable[[], None]) -> bool:
-    """Start a daemon thread; whether the system had one to give."""
-    try:
-        threading.Thread(target=target, daemon=True, name=name).start()
-    except RuntimeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Slow calls, off the thread that owns the state."""
 
-import _thread
 import errno
 import logging
 import threading
@@ -26,6 +25,7 @@ from orch.core.actions import (
 )
 from orch.core.model import RunKey
 from orch.errors import OrchError, PermanentError, ShortageError, TransientError
+from orch.threads import start_thread
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +44,6 @@ SHORTAGES = frozenset(
     }
 )
 """What the system says where there is no disk, no file handle, no memory or no process to be had."""
-
-BEGIN_SECONDS = 2.0
-"""A thread that has not begun by then never will: it got no memory. What it was to do is tried again."""
 
 Work = Callable[[], object]
 
@@ -117,33 +114,6 @@ def _is_shortage(error: BaseException | None) -> bool:
             return True
         error = error.__cause__
     return False
-
-
-def start_thread(name: str, target: Callable[..., None], *arguments: str) -> bool:
-    """Start a daemon thread; whether the system had one to give, and the memory to begin with.
-
-    `threading.Thread.start` waits for ever for a thread that dies of the lack of memory before it begins.
-    """
-    began, lock = threading.Event(), threading.Lock()
-    given_up = False
-
-    def run() -> None:
-        with lock:
-            if given_up:
-                return
-            began.set()
-        threading.current_thread().name = name
-        target(*arguments)
-
-    try:
-        _thread.start_new_thread(run, ())
-    except RuntimeError:
-        return False
-    if began.wait(BEGIN_SECONDS):
-        return True
-    with lock:
-        given_up = True
-        return began.is_set()
 
 
 class Background:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from orch.coordinator.background import THREADS, Background, perform, start_thread
+from orch.coordinator.background import THREADS, Background, perform
 from orch.coordinator.loop import count_threads
 from orch.core.actions import Action, Poll, Remove, Result, Verify
 from orch.core.model import ForgePolicy, Policy, RunKey
 from orch.errors import ConfigError, PermanentError, ShortageError, TransientError
+from orch.threads import start_thread
 
 SECONDS = 20.0
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 
 from orch.core.values import dataclass
+from orch.threads import start_thread
 
 POLL_SECONDS = 1.0
 """Between two looks where the system has no pidfd (macOS, Linux before 5.3, some sandboxes)."""
@@ -57,10 +58,8 @@ class ExitWatch:
                 undo.callback(os.close, end)
                 os.set_blocking(end, False)
             selector.register(reader, selectors.EVENT_READ)
-            try:
-                threading.Thread(target=self._run, args=(selector,), name="exits", daemon=True).start()
-            except RuntimeError as error:  # that is how Python says it
-                raise BlockingIOError(errno.EAGAIN, "no thread to be had") from error
+            if not start_thread("exits", self._run, selector):
+                raise BlockingIOError(errno.EAGAIN, "no thread to be had")
             undo.pop_all()
         self._selector, self._kick = selector, kick
 

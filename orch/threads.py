@@ -1,0 +1,35 @@
+"""Starting a thread on a system that may have none to give."""
+
+import _thread
+import threading
+from collections.abc import Callable
+
+BEGIN_SECONDS = 2.0
+"""A thread that has not begun by then never will: it got no memory. What it was to do is tried again."""
+
+
+def start_thread(name: str, target: Callable[..., None], *arguments: object) -> bool:
+    """Start a daemon thread; whether the system had one to give, and the memory to begin with.
+
+    `threading.Thread.start` waits for ever for a thread that dies of the lack of memory before it begins.
+    """
+    began, lock = threading.Event(), threading.Lock()
+    given_up = False
+
+    def run() -> None:
+        with lock:
+            if given_up:
+                return
+            began.set()
+        threading.current_thread().name = name
+        target(*arguments)
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:
+        return False
+    if began.wait(BEGIN_SECONDS):
+        return True
+    with lock:
+        given_up = True
+        return began.is_set()
