@@ -87,7 +87,7 @@ class TaskFile:
         # Where there is no lock nothing was ever changed, and a mere look makes no folder.
         if self._lock_path.exists() and self._must_sweep():
             # Reading goes on without it; `apply` says what is wrong.
-            with contextlib.suppress(OrchError), self._lock_at_once.hold():
+            with contextlib.suppress(OrchError), self._hold(self._lock_at_once):
                 self._merge_late_edits()
         before = self._sight.known
         with self._at_rest() as resting:
@@ -118,9 +118,22 @@ class TaskFile:
         Gives the seconds after which this or `read` should be called again, None where nothing is
         watched. Raises as `apply` does.
         """
-        with self._lock.hold():
+        with self._hold(self._lock):
             self._merge_late_edits()
         return self._replaced.wait()
+
+    @contextlib.contextmanager
+    def _hold(self, lock: FileLock) -> Iterator[None]:
+        """Keep everybody else from the file. What a kill left is taken in before anything is held against it.
+
+        Raises as the lock does, and as `apply`.
+        """
+        with lock.hold():
+            try:
+                self._replaced.recover(self._sight.target)
+            except OSError as error:
+                raise self._failure(error) from error
+            yield
 
     @contextlib.contextmanager
     def _at_rest(self) -> Iterator[bool]:
@@ -155,7 +168,7 @@ class TaskFile:
     def _clear_doubts(self) -> bool:
         """Bring into the file what it lacks. Says whether what is known now can be relied on."""
         try:
-            with self._lock_at_once.hold():
+            with self._hold(self._lock_at_once):
                 self._rewrite(_nothing, (), patience=PACE_SECONDS)
         except OrchError:
             # Another orch is at work on it. Or it cannot be written, and after a while it counts as it is.
@@ -172,7 +185,7 @@ class TaskFile:
         TransientError where the file is away, busy or cannot be written, and PermanentError where it
         can never be replaced; it is then whole, old or new.
         """
-        with self._lock.hold():
+        with self._hold(self._lock):
             return self._change(lambda _: changes)
 
     def add(self, wish: Task, used: Iterable[str]) -> str:
@@ -192,7 +205,7 @@ class TaskFile:
                 task = wish.evolve(id=names.next_id((*document.tasks, *taken)))
                 return [AddTask(task)]
 
-            with self._lock.hold():
+            with self._hold(self._lock):
                 self._change(name)
             time.sleep(UNDO_SECONDS + TICK_SECONDS)
             try:
@@ -218,7 +231,6 @@ class TaskFile:
 
     def _sweep(self) -> list[LateEdit]:
         try:
-            self._replaced.recover(self._sight.target)
             # First what the file lacks: a sweep forgets what it was made from.
             self._sight.look()
             if self._is_doubtful():
@@ -244,7 +256,6 @@ class TaskFile:
         deadline = time.monotonic() + (self._patience if patience is None else patience)
         waited = False
         try:
-            self._replaced.recover(self._sight.target)
             while time.monotonic() < deadline:
                 found = self._sight.find_whole()
                 if found is None:
