@@ -1,6 +1,7 @@
 """Takes the commands out of a Markdown file, by the heading that they stand under."""
 
 import re
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,3 +35,20 @@ def read_inline(file: Path, program: str) -> tuple[str, ...]:
     """Every command of a program that stands in the text itself: `orch stop TASK`."""
     text = re.sub(r"^ *```.*?^ *```$", "", file.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
     return tuple(re.findall(rf"`({program} [^`]+)`", text))
+
+
+def run_block(script: str, where: Path, environment: Mapping[str, str], seconds: float) -> str:
+    """Run a block as a person would type it: every line has to succeed. Gives its output."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=where,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n--- exit code {done.returncode}\n{done.stdout}"
+    return done.stdout

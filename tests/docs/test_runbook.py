@@ -16,7 +16,7 @@ import typer
 from orch.cli.main import app
 from orch.cli.place import Place
 from tests.cli.command import DEADLINE, ENVIRONMENT, git, wait_until
-from tests.docs.runbook import ROOT, read_fences, read_inline
+from tests.docs.runbook import ROOT, read_fences, read_inline, run_block
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -94,19 +94,7 @@ class Shop:
 
     def do(self, script: str, where: Path | None = None) -> str:
         """Run a script as a person would type it: every line has to succeed. Gives its output."""
-        done = subprocess.run(
-            ["bash", "-e", "-c", script],
-            cwd=where or self.root,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script}\n--- exit code {done.returncode}\n{done.stdout}"
-        return done.stdout
+        return run_block(script, where or self.root, self.environment, DEADLINE)
 
     def follow(self, heading: str, block: int = -1) -> str:
         """Run a block under a heading of the RUNBOOK, or all of them."""

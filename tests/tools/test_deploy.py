@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command import DEADLINE, ENVIRONMENT, running, wait_until
-from tests.docs.runbook import read_fences
+from tests.docs.runbook import read_fences, run_block
 
 ROOT = Path(__file__).parents[2]
 SSHD = shutil.which("sshd", path=f"{os.defpath}:/usr/sbin:/usr/local/sbin")
@@ -182,19 +182,8 @@ def test_deployed_twice_rolled_back_watched_and_stopped(pi: Pi) -> None:
 
 def follow(pi: Pi, project: Path, script: str) -> str:
     """Run a block of the RUNBOOK on that machine, as the person there would."""
-    done = subprocess.run(
-        ["bash", "-e", "-c", script],
-        cwd=project,
-        env={**ENVIRONMENT, "HOME": str(pi.home), "PATH": f"{pi.home}/.local/bin:{pi.path}"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=INSTALL_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout}"
-    return done.stdout
+    home = {"HOME": str(pi.home), "PATH": f"{pi.home}/.local/bin:{pi.path}"}
+    return run_block(script, project, {**ENVIRONMENT, **home}, INSTALL_SECONDS)
 
 
 def upgrade_as_the_runbook_says(pi: Pi, project: Path) -> None:
