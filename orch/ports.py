@@ -374,8 +374,8 @@ class Forge(Protocol):
     def publish(self, draft: PullDraft) -> PullRequest:
         """Push the branch and open its pull request, or bring the one that is there up to date."""
 
-    def pulls(self) -> Iterable[PullRequest]:
-        """Every pull request of orch's branches, oldest first, with its present state.
+    def pulls(self, urls: Collection[str] | None = None) -> Iterable[PullRequest]:
+        """Every pull request of orch's branches, oldest first, or those of `urls`; with its present state.
 
         There may be thousands: an adapter may look at each only when it is asked for.
         """

@@ -3,7 +3,7 @@
 Facts come from an adapter; who is trusted and what follows is judged by the rules in `core/rules`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from enum import StrEnum
 
@@ -154,8 +154,8 @@ class Wanted:
 
     issues: frozenset[int] = frozenset()
     """Numbers of the issues of tasks that are not over, whether they are open and labelled or not."""
-    pulls: frozenset[str] = frozenset()
-    """The urls of the pull requests that orch follows."""
+    pulls: Collection[str] = ()
+    """The urls of the pull requests that orch follows; one that two tasks share may be there twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,16 @@ def test_each_branch_has_its_own_oldest_first(bench: Bench) -> None:
     assert list(bench.forge.pulls()) == [first, second]
 
 
+def test_only_those_that_are_asked_for_are_told(bench: Bench) -> None:
+    bench.commit(BRANCH, "a.txt", "a")
+    bench.commit(OTHER, "b.txt", "b")
+    first, second = bench.forge.publish(DRAFT), bench.forge.publish(PullDraft(OTHER, "Docs", ""))
+    assert list(bench.forge.pulls([])) == []
+    assert list(bench.forge.pulls([second.url, f"{second.url}0", "", "7"])) == [second]
+    both = bench.forge.pulls([second.url, first.url])
+    assert sorted(both, key=lambda pull: pull.number) == [first, second]
+
+
 def test_a_branch_that_is_not_there_cannot_be_published(bench: Bench) -> None:
     with pytest.raises(PermanentError, match=BRANCH):
         bench.forge.publish(DRAFT)

@@ -516,6 +516,9 @@ def test_of_many_records_only_the_one_that_is_meant_is_read(place: Place) -> Non
     assert set(OPENED) == {"1.json"}
     place.forge.merge(2)
     assert [pull.state for pull in forge.pulls()] == ["open", "merged", "open"]
+    OPENED.clear()
+    assert [pull.number for pull in forge.pulls([first.url])] == [1]
+    assert set(OPENED) == {"1.json"}, "years of merged ones cost nothing"
     (place.directory / "3.json").unlink()
     assert forge.find("orch/t-3-x") is None
 

@@ -1,6 +1,6 @@
 """A Forge in memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from orch.core.model import PullRequest
@@ -75,9 +75,9 @@ class FakeForge:
         self.published.append(draft)
         return pull
 
-    def pulls(self) -> Sequence[PullRequest]:
+    def pulls(self, urls: Collection[str] | None = None) -> Sequence[PullRequest]:
         self._enter("pulls")
-        return self.known()
+        return [pull for pull in self.known() if urls is None or pull.url in urls]
 
     def merge(self, number: int) -> PullRequest:
         self._enter("merge")

@@ -11,7 +11,7 @@ import re
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,20 +28,9 @@ from orch.ports import Finding, PullDraft
 _NUMBER = re.compile(r"[0-9]{1,18}")
 """One that fits into 64 bits: orch gives no others."""
 
-_REF = re.compile(r"^refs/pull/([0-9]{1,18})/head$", re.MULTILINE)
-
-
-class _Ascending:
-    """Ascending numbers that are asked for in ascending order: thousands need no set."""
-
-    def __init__(self, numbers: Iterator[int]) -> None:
-        self._numbers = numbers
-        self._next: int | None = -1
-
-    def __contains__(self, number: int) -> bool:
-        while self._next is not None and self._next < number:
-            self._next = next(self._numbers, None)
-        return self._next == number
+_URL = re.compile(r"refs/pull/([1-9][0-9]{0,17})/head")
+_LISTED = re.compile(rb"^([1-9][0-9]{0,17})/head$", re.MULTILINE)
+"""A ref as `_find_unmerged` has git list it."""
 
 
 class LocalForge:
@@ -105,17 +94,17 @@ class LocalForge:
                 return self._update(there, head, draft)
             return self._open(head, draft)
 
-    def pulls(self) -> Iterator[PullRequest]:
+    def pulls(self, urls: Collection[str] | None = None) -> Iterator[PullRequest]:
         """See `ports.Forge`. Where origin cannot be reached, with the state that is known here."""
-        unmerged: dict[str, _Ascending] = {}
-        for number in self._take_in():
+        unmerged: dict[str, Sequence[int]] = {}
+        for number in self._take_in() if urls is None else _numbers(urls):
             pull = self._load(number)
             if pull is None:
                 continue
             if pull.state == "open":
                 if pull.base not in unmerged:
-                    unmerged[pull.base] = _Ascending(self._find_unmerged(pull.base))
-                if number not in unmerged[pull.base]:
+                    unmerged[pull.base] = self._find_unmerged(pull.base)
+                if not _has(unmerged[pull.base], number):
                     pull = self._settle(pull)
             yield pull
 
@@ -182,11 +171,11 @@ class LocalForge:
         """
         with self._learning:
             for number in self._list():
-                place = bisect_left(self._numbers, number)
-                if place < len(self._numbers) and self._numbers[place] == number:
+                if _has(self._numbers, number):
                     continue
                 pull = self._load(number)
                 if pull is not None:
+                    place = bisect_left(self._numbers, number)
                     self._numbers.insert(place, number)
                     self._branches.insert(place, hash(pull.branch))
             return self._numbers[:]
@@ -217,15 +206,15 @@ class LocalForge:
         found = (self._load(number) for number in reversed(numbers))
         return next((pull for pull in found if pull is not None and pull.branch == branch), None)
 
-    def _find_unmerged(self, base: str) -> Iterator[int]:
+    def _find_unmerged(self, base: str) -> Sequence[int]:
         """The numbers of the pull requests that the base has not, in order, by one question about all."""
         # The next poll asks again, and a task that needs origin says that it cannot be reached.
         with contextlib.suppress(TransientError):
             self._base(base).fetch()
         tip = self._tip(base)
-        form = ("--format=%(refname)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
-        text = git.run(self._repository, "for-each-ref", "--sort=version:refname", *form).text
-        return (int(found[1]) for found in _REF.finditer(text))
+        form = ("--format=%(refname:lstrip=2)", *(("--no-merged", tip) if tip else ()), "refs/pull/")
+        listed = git.run(self._repository, "for-each-ref", "--sort=version:refname", *form).data
+        return array("q", (int(found[1]) for found in _LISTED.finditer(listed)))
 
     def _seen(self, pull: PullRequest) -> PullRequest:
         """The pull request with its present state."""
@@ -332,6 +321,16 @@ class LocalForge:
         except OrchError as error:
             return Finding(ok=False, what=error.message, do=error.hint or f"look at {self._directory}")
         return Finding(ok=True, what=f"pull requests are kept in {self._directory}")
+
+
+def _numbers(urls: Collection[str]) -> Iterator[int]:
+    """The numbers in these urls. Whatever is no url of this forge is left out."""
+    return (int(found[1]) for found in map(_URL.fullmatch, urls) if found is not None)
+
+
+def _has(ascending: Sequence[int], number: int) -> bool:
+    place = bisect_left(ascending, number)
+    return place < len(ascending) and ascending[place] == number
 
 
 def _ref(number: int) -> str:

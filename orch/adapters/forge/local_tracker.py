@@ -20,8 +20,8 @@ class LocalTracker:
 
         There may be thousands, for good, and as nobody checks or reviews them nothing follows from any.
         """
-        found = (pull for pull in self._forge.pulls() if pull.state != "open" and pull.url in wanted.pulls)
-        pulls = {pull.url: _status(pull) for pull in found}
+        found = self._forge.pulls(wanted.pulls)
+        pulls = {pull.url: _status(pull) for pull in found if pull.state != "open"}
         if pulls != self._last:
             self._last = pulls
         return Sight(issues={}, pulls=self._last)

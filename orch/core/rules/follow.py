@@ -111,11 +111,12 @@ def follow_up(draft: Draft) -> None:
         return
     pulls = forge.sight.pulls
     _stop_pointless(draft, pulls)
-    followed = {*plan.unmerged, *plan.halted}
-    judged = {name: status for name, status in forge.judged.items() if name in followed}
-    todo = {name: status for name, status in forge.todo.items() if name in plan.unmerged}
+    followed = (*plan.unmerged, *plan.halted)
+    judged = {name: forge.judged[name] for name in followed if name in forge.judged}
+    todo = {name: forge.todo[name] for name in plan.unmerged if name in forge.todo}
     draft.change(forge=draft.state.forge.evolve(judged=judged, todo=todo, unfollowed=False))
-    for name in (*plan.unmerged, *plan.halted):
+    # A forge that tells of none (the local one, until one is merged) may have thousands that are open.
+    for name in followed if pulls else ():
         task = document.tasks[name]
         status = pulls.get(task.fields["PR"])
         if status is None or name in draft.live or status in (judged.get(name), todo.get(name)):

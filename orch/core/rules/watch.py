@@ -1,10 +1,14 @@
 """When the forge is looked at, and what a look brings. Pure."""
 
+from collections.abc import Collection, Iterator
+
 from orch.core import names
 from orch.core.actions import Failure, Poll
 from orch.core.draft import Draft
 from orch.core.forge import Checks, PullStatus, Sight, Trust, Wanted
+from orch.core.model import Task
 from orch.core.rules import follow, intake, ledger
+from orch.core.values import dataclass
 
 SLOWEST_SECONDS = 600.0
 """A forge that does not answer is asked this often at least, unless it says how long it wants to be left."""
@@ -16,6 +20,24 @@ CHECKS = {
 }
 FORGE = "forge"
 """What the notice about a forge that does not answer is kept under."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Urls(Collection[str]):
+    """The urls that tasks tell, read when they are asked for: thousands at every look need no copies."""
+
+    tasks: tuple[Task, ...]
+    others: tuple[str, ...]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (task.fields["PR"] for task in self.tasks)
+        yield from self.others
+
+    def __len__(self) -> int:
+        return len(self.tasks) + len(self.others)
+
+    def __contains__(self, url: object) -> bool:
+        return any(each == url for each in self)
 
 
 def poll_forge(draft: Draft) -> None:
@@ -104,11 +126,12 @@ def sum_up(pull: PullStatus, trust: Trust) -> str:
     return ", ".join(filter(None, words))
 
 
-def _list_pulls(draft: Draft) -> frozenset[str]:
+def _list_pulls(draft: Draft) -> Collection[str]:
     """The urls of the pull requests that are not known to be merged or given up."""
     plan = draft.state.plan
     tasks = map(draft.task, (*plan.unmerged, *plan.halted))
-    urls = {task.fields["PR"] for task in tasks if task is not None}
     follows = (draft.runs[name].claim.follow for name in draft.live)
-    urls.update(follow.url for follow in follows if follow is not None and follow.url)
-    return frozenset(urls)
+    return _Urls(
+        tuple(task for task in tasks if task is not None),
+        tuple(follow.url for follow in follows if follow is not None and follow.url),
+    )

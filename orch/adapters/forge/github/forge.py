@@ -5,7 +5,7 @@ time. A pull request that somebody else opened for the branch is taken as it is.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,13 @@ class GitHubForge:
             there = self._open(draft)
         return read(self._bring_up_to_date(there, draft), head=head)
 
-    def pulls(self) -> Iterator[PullRequest]:
+    def pulls(self, urls: Collection[str] | None = None) -> Iterator[PullRequest]:
         """See `ports.Forge`."""
         asked = {"state": "all", "sort": "created", "direction": "asc"}
         for page in self._hub.connection.pages(self._hub.path("/pulls"), list[shapes.Pull], asked):
             for pull in page:
-                if self._is_here(pull) and pull.head.ref.startswith(PREFIX):
+                wanted = urls is None or pull.html_url in urls
+                if wanted and self._is_here(pull) and pull.head.ref.startswith(PREFIX):
                     yield read(pull)
 
     def merge(self, number: int) -> PullRequest:

@@ -5,8 +5,7 @@ changes without the list telling, checks and conflicts, is asked in bulk, of tho
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -73,7 +72,7 @@ class Pulls:
         self._newest: datetime | None = None
         self._answer: Mapping[str, PullStatus] = {}
 
-    def look(self, wanted: AbstractSet[str]) -> Mapping[str, PullStatus] | None:
+    def look(self, wanted: Collection[str]) -> Mapping[str, PullStatus] | None:
         """How it stands with each of these, by url; without those that do not exist.
 
         The same mapping while nothing in it has changed. None while there is more to be looked up than
