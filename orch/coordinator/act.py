@@ -35,6 +35,7 @@ from orch.core.actions import (
 from orch.core.brief import Brief, describe_issue, describe_logs
 from orch.core.forge import Issue, Trust
 from orch.core.model import Evidence, PullRequest, Run
+from orch.core.names import folder_name
 from orch.errors import PermanentError
 from orch.ports import Ports, PullDraft
 
@@ -97,7 +98,7 @@ def _perform(ports: Ports, action: Action) -> object:
         case Inspect():
             return _inspect(ports, action)
         case Verify(key):
-            check = ports.executor.check(key, ports.trees / key.task)
+            check = ports.executor.check(key, ports.trees / folder_name(key.task))
             return check.ok, check.tail
         case Publish():
             return _publish(ports, action)
@@ -128,7 +129,7 @@ def _perform_silently(ports: Ports, action: Action) -> None:
         case MakeRun(key, claim):
             ports.runs.claim(key, claim)
         case Start(run, task):
-            directory, worktree = ports.runs.directory(run.key), ports.trees / run.key.task
+            directory, worktree = ports.runs.directory(run.key), ports.trees / folder_name(run.key.task)
             command = ports.agents[run.claim.agent].command(run, directory, worktree)
             brief = make_brief(ports, run, action.issue, action.trust)
             prompt = ports.prompts.render(task, run, brief)

@@ -130,6 +130,7 @@ class RunKey:
         return names.worker_id(self.task, self.attempt)
 
     def __str__(self) -> str:
+        """Also the place of its directory among those of all runs, as `names.folder_name`."""
         return f"{self.task}/{self.attempt}"
 
 

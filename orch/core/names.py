@@ -24,6 +24,15 @@ def is_task_id(text: str) -> bool:
     return TASK_ID.fullmatch(text) is not None
 
 
+def folder_name(task: str) -> str:
+    """The name of a folder of the task's own, to be put behind a `/` of a path.
+
+    pathlib interns the parts of a path, before Python 3.12 the very objects that it is given. An id would
+    stay in that table for as long as its task is known; thousands make it a megabyte larger.
+    """
+    return f"./{task}"
+
+
 def worker_id(task: str, attempt: int) -> str:
     """The id of the worker of one attempt, for example `w-1a2b3c`: a hash, so nothing stores it."""
     return "w-" + _digest(task, attempt)[:6]

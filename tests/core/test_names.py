@@ -1,5 +1,7 @@
 """Derived names."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,3 +90,11 @@ def test_the_next_id_is_one_more_than_the_highest() -> None:
     assert names.next_id([]) == "t-1"
     assert names.next_id(["t-9", "t-10", "gh-99", "t-2"]) == "t-11"
     assert names.next_id(["t-9", "gh-99"], least=20) == "t-21"
+
+
+def test_the_folder_of_a_task_is_a_string_of_its_own() -> None:
+    task = names.next_id(["t-470"])  # a constant would be interned
+    path = Path("trees") / names.folder_name(task)
+    assert path == Path("trees/t-471")
+    assert path.name == task
+    assert path.name is not task

@@ -215,7 +215,7 @@ class LocalExecutor:
     def _directory(self, run: RunKey) -> Path:
         if not is_task_id(run.task) or run.attempt < 1:
             raise PermanentError(f"{run.task!r}/{run.attempt} is not the name of a run")
-        return self._runs / run.task / str(run.attempt)
+        return self._runs / str(run)
 
     def _child(self, run: RunKey) -> subprocess.Popen[bytes] | None:
         """The launcher of a run that this process started, while it lives. Reaps it when it is over."""

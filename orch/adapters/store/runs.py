@@ -25,7 +25,7 @@ from pathlib import Path
 from orch.adapters.store import atomic, records
 from orch.adapters.store.records import Record
 from orch.core.model import Claim, Exit, Outcome, Phase, Process, Run, RunKey, Stopping
-from orch.core.names import is_task_id
+from orch.core.names import folder_name, is_task_id
 from orch.errors import PermanentError
 
 DAY = 86400.0
@@ -92,7 +92,7 @@ class RunDirectories:
         """
         if not is_task_id(run.task) or not 1 <= run.attempt < 10**LONGEST_NUMBER:
             raise PermanentError(f"{run.task!r}/{run.attempt} is not the name of a run")
-        return self._root / run.task / str(run.attempt)
+        return self._root / str(run)
 
     def prune(
         self, keep_days: float, now: float, *, protect: Collection[str] = (), dry_run: bool = False
@@ -124,7 +124,8 @@ class RunDirectories:
 
     def _numbers(self, task: str) -> Sequence[int]:
         """The attempts that have a directory, the latest first."""
-        return sorted(map(int, filter(_is_number, self._subfolders(self._root / task))), reverse=True)
+        found = filter(_is_number, self._subfolders(self._root / folder_name(task)))
+        return sorted(map(int, found), reverse=True)
 
     def _run(self, key: RunKey) -> Run | None:
         directory = self.directory(key)

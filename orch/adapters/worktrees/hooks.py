@@ -54,7 +54,7 @@ class Hooks:
         env = {"ORCH_TASK_ID": run.task, "ORCH_ATTEMPT": str(run.attempt), "ORCH_BRANCH": branch}
         # Where a guard was killed too, its hook may still be at work here.
         end_leftovers(tree)
-        folder = runs / run.task / str(run.attempt)
+        folder = runs / str(run)
         log = (folder if folder.is_dir() else runs) / f"{name}.log"
         execute(name, command, tree, env={**self.env, **env}, log=log, seconds=seconds, hold=hold)
 

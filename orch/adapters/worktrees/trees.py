@@ -15,6 +15,7 @@ Whatever changes git's list of worktrees happens under one lock, since git's own
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orch.adapters import git, git_locks
@@ -28,7 +29,7 @@ from orch.adapters.worktrees.pool import CHECK_OUT, Pool
 from orch.adapters.worktrees.registration import Marker, Registration
 from orch.adapters.worktrees.saving import Saver
 from orch.core.model import Evidence, RunKey
-from orch.core.names import is_task_id
+from orch.core.names import folder_name, is_task_id
 from orch.errors import ConfigError, PermanentError, TransientError
 from orch.ports import Worktree
 
@@ -183,7 +184,7 @@ class GitWorktrees:
     def _tree(self, task: str) -> Path:
         if not is_task_id(task):
             raise PermanentError(f"{task!r} is not a task id")
-        tree = self._trees / task
+        tree = self._trees / folder_name(task)
         if tree.is_symlink():
             raise PermanentError(f"{tree} is a symbolic link", hint="remove it")
         return tree
@@ -316,8 +317,7 @@ class GitWorktrees:
 
     def _archive(self, run: RunKey) -> Path:
         """Where the signs of the attempt before go. No run directory is made: it would be a claim."""
-        folder = self._runs / run.task
-        places = (folder / str(run.attempt - 1), folder / str(run.attempt))
+        places = (self._runs / str(replace(run, attempt=run.attempt - 1)), self._runs / str(run))
         aside = self._trees / removal.ORPHANS / f"{run.task}-{run.attempt}"
         return next((place for place in places if place.is_dir()), aside)
 
