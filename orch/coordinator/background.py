@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 THREADS = 4
 """Git and the forge at the same time."""
+ACTIONS = 256
+"""So many a thread takes on, then another takes its place: glibc keeps what a thread has freed for it until
+it ends, and keeps more and more of it for hours (measured: 0.1 MB more each after 10,000 actions)."""
 
 ALONE = (Verify, MakeRun, Finish)
 """These have a thread of their own each: a verify command takes minutes, and must not keep git from the
@@ -208,13 +211,16 @@ class Background:
 
     def _serve(self) -> None:
         while True:
-            with self._changed:
-                while not self._ready:
-                    self._idle += 1
-                    self._changed.wait()
-                    self._idle -= 1
-                task = self._ready.popleft()
-            self._serve_one(task)
+            for _ in range(ACTIONS):
+                with self._changed:
+                    while not self._ready:
+                        self._idle += 1
+                        self._changed.wait()
+                        self._idle -= 1
+                    task = self._ready.popleft()
+                self._serve_one(task)
+            if self._start_thread(threading.current_thread().name, self._serve):
+                return  # That one goes on.
 
     def _serve_one(self, task: str) -> None:
         with self._changed:

@@ -4,10 +4,11 @@ import errno
 import queue
 import threading
 from collections.abc import Callable
+from itertools import groupby
 
 import pytest
 
-from orch.coordinator.background import THREADS, Background, perform
+from orch.coordinator.background import ACTIONS, THREADS, Background, perform
 from orch.coordinator.loop import count_threads
 from orch.core.actions import Action, Poll, Remove, Result, Verify
 from orch.core.model import ForgePolicy, Policy, RunKey
@@ -133,6 +134,19 @@ def test_with_one_thread_to_be_had_everything_is_still_done() -> None:
         posted.background.submit(f"t-{number}", Remove(f"t-{number}"), lambda: None)
     assert len({posted.next().action for _ in range(5)}) == 5
     assert len(started) > 1
+
+
+def test_a_thread_that_has_done_much_is_replaced() -> None:
+    posted = Posted(threads=1)
+    doers: list[int] = []
+
+    def work() -> None:
+        doers.append(threading.get_native_id())
+
+    for number in range(2 * ACTIONS + 1):
+        posted.background.submit(f"t-{number}", Remove(f"t-{number}"), work)
+    assert posted.background.wait_until_idle(SECONDS)
+    assert [len(list(turn)) for _, turn in groupby(doers)] == [ACTIONS, ACTIONS, 1]
 
 
 @pytest.mark.parametrize(
