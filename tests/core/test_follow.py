@@ -686,6 +686,16 @@ def test_killed_anywhere_the_branch_of_a_merged_task_goes(kept: int) -> None:
     assert not world.ledger.retire
 
 
+def test_the_worktree_of_an_interrupted_attempt_goes_before_the_branch() -> None:
+    world = github()
+    name = publish(world)
+    world.trees.add(name)
+    world.restart()
+    merge(world, name)
+    assert name not in world.trees
+    assert world.retired
+
+
 def test_a_branch_goes_after_its_worktree() -> None:
     world = github()
     world.faults = lambda action: Failure("busy") if isinstance(action, Remove) else None

@@ -205,6 +205,8 @@ def _merged(draft: Draft, task: Task, status: PullStatus) -> None:
         # Remembered first: once the task is merged, nothing else leads here again.
         if forge.ledger.retire.get(task.id) != status:
             ledger.remember(draft, forge.ledger.evolve(retire={**forge.ledger.retire, task.id: status}))
+            # An attempt that was interrupted may have left its worktree, and the branch is checked out there.
+            draft.change(trees={**draft.state.trees, task.id: draft.now})
         _come_back(draft)
         return
     text = edits.merged_text(draft.stamp(draft.now), status.merged_commit)
