@@ -29,6 +29,10 @@ START = SetMark("t-1", PENDING, ACTIVE, (("Started", "now"),))
         ("a\nb\nc\nboth\nours\n", "a\nb\nc\nboth\n\ntheirs\n", "a\nb\nc\nboth\nours\ntheirs\n"),
         # a collision: nothing that was typed is lost
         ("a\nours\nc\n", "a\ntheirs\nc\n", "a\nours\ntheirs\nc\n"),
+        ("a\nbig b\nc\n", "a\nb two\nc\n", "a\nbig b\nb two\nc\n"),
+        # both have typed on one line
+        ("a\nb one\nc\n", "a\nb  two\nc\n", "a\nb one  two\nc\n"),
+        ("a\nb one\nc\n", "a\nb two one\nc\n", "a\nb one two\nc\n"),
         ("a\nc\n", "a\nb changed\nc\n", "a\nb changed\nc\n"),
         ("a\nb changed\nc\n", "a\nc\n", "a\nb changed\nc\n"),
         ("all new\n", "a\nx\nb\ny\nc\n", "all new\nx\ny\n"),
@@ -39,6 +43,17 @@ START = SetMark("t-1", PENDING, ACTIVE, (("Started", "now"),))
 )
 def test_lines(ours: str, theirs: str, merged: str) -> None:
     assert merge("a\nb\nc\n", ours, theirs) == merged
+
+
+def test_what_both_typed_in_place_of_a_blank_line_stays_two_lines() -> None:
+    assert merge("a\n \nc\n", "a\nours\nc\n", "a\ntheirs\nc\n") == "a\nours\ntheirs\nc\n"
+
+
+def test_words_that_both_typed_on_a_task_are_no_second_task() -> None:
+    ours, theirs = (BASE.replace("t-1: one", f"t-1: one {words}") for words in ("again", "and again {p0}"))
+    merged = merge(BASE, apply(parse(ours), [START]).text, theirs)
+    assert "] t-1: one again and {p0}\n" in merged
+    assert parse(merged).problems == ()
 
 
 def test_without_a_base_everything_is_kept() -> None:

@@ -7,6 +7,10 @@ a copy of what it held (its base), and what is typed into it is merged into task
 An editor may also read the file, and save it over what orch wrote since, unaware. So the bases tell as well
 what could be read lately, and the newest version of tasks.md that is known to be right is kept beside them.
 
+If somebody saves just before a swap, it is taken back. Then they may have read what was there for a moment,
+and save over their own save what they make of that. So in this case theirs is the newest version, and ours
+is one that could be read.
+
 Everything here is done under the lock of tasks.md. Every step leaves files whose names say what they
 are, so a kill at any moment is repaired by the next `sweep`:
 
@@ -17,6 +21,8 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .orch/replaced/<stem>.next          what is swapped in: `newest` from then on
     .orch/replaced/newest               what tasks.md should be, as long as there is any base
     .orch/replaced/newest.lacked        as old as the first version that lacked something of it
+    .orch/replaced/newest.saved         what was saved just before a swap, until that is taken back
+    .orch/replaced/newest.part          being written; worth nothing
 
 where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
 """
@@ -50,6 +56,7 @@ _DIGITS = 16
 """So much of a digest is in a name."""
 _NEWEST = "newest"
 _LACKED = f"{_NEWEST}.lacked"
+_SAVED = f"{_NEWEST}.saved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class LateEdit:
     base: bytes
     """What the version held when it was replaced; empty where that is not known any more."""
     data: bytes
+    replaced: int
+    """When it was replaced, as far as that is known; nanoseconds since the epoch."""
 
 
 class Replaced:
@@ -99,8 +108,9 @@ class Replaced:
         staged = Staged(target.with_name(f"{_prefix(target)}{stem}"), stem, digest)
         part = target.with_name(f"{_prefix(target)}part-{secrets.token_hex(8)}")
         try:
-            self._write_base(stem, found)
+            # It comes first and goes last: what lies beside it was swapped in, or is worth nothing.
             _write(self._next(stem), data, like=None)
+            self._write_base(stem, found)
             _write(part, data, like=found.status)
             part.rename(staged.path)
         except BaseException:
@@ -116,7 +126,7 @@ class Replaced:
                 self._base(stem).hardlink_to(self._folder / _NEWEST)
                 self._shared = self._base(stem)
                 return
-        _write(self._base(stem), found.data, like=None)
+        self._make_base(stem, found.data)
 
     def discard(self, staged: Staged) -> None:
         """Forget a version that was not swapped in."""
@@ -136,34 +146,64 @@ class Replaced:
         place = self._keep(staged.path, staged.stem)
         if unchanged is not None:
             self._see(place, unchanged)
+        else:
+            _discard(self._folder / _SAVED)
 
-    def retire_ours(self, staged: Staged, data: bytes) -> None:
-        """Watch our own version `data`, which was swapped in and out again."""
+    def save(self, theirs: bytes) -> None:
+        """Keep what a person has saved until `withdraw`: it goes back to where it may be overwritten."""
+        # An emptied file is an editor in the middle of saving.
+        if theirs.strip():
+            with contextlib.suppress(OSError):
+                self._write_part(theirs).rename(self._folder / _SAVED)
+
+    def withdraw(
+        self, staged: Staged, ours: bytes, theirs: bytes, whole: bytes, *, overwritten: bool
+    ) -> None:
+        """Watch what lies where the new version `ours` was staged, which was swapped in and out again.
+
+        `theirs` was saved before, and is `whole` with all that it lacks. It is in its place again, or lies
+        there if it was overwritten since. Whoever has read ours in that moment may save what they make of
+        it over theirs. So both count as replaced by `whole` now.
+        """
         self._staged = None
-        self._keep_as(staged.path, staged.stem, data)
+        ours_stem, theirs_stem = self._rebase(ours), staged.stem
+        if theirs.strip():
+            if whole != theirs or overwritten:
+                theirs_stem = self._rebase(theirs)
+            self._note(whole, digest_of(whole), None)
+        _discard(self._folder / _SAVED)
+        stem = theirs_stem if overwritten else ours_stem
+        self._keep(staged.path, stem)
+        if stem != staged.stem:
+            _discard(self._base(staged.stem))
         _discard(self._next(staged.stem))
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
-        self._keep_as(edit.path, edit.stem, edit.data)
+        self._keep(edit.path, self._rebase(edit.data))
+        _discard(self._base(edit.stem))
 
-    def _keep_as(self, path: Path, stem: str, base: bytes) -> None:
-        fresh = _stem(digest_of(base))
+    def _rebase(self, data: bytes) -> str:
+        """Keep `data` as the base of a version that is watched from now on; gives its stem."""
+        stem = _stem(digest_of(data))
         with contextlib.suppress(OSError):
             # Without it an edit could still be seen, only not be told from what was there before.
-            _write(self._base(fresh), base, like=None)
-            _set_time(self._base(fresh))
-        self._keep(path, fresh)
-        _discard(self._base(stem))
+            self._make_base(stem, data)
+        return stem
+
+    def _make_base(self, stem: str, data: bytes) -> None:
+        part = self._write_part(data)
+        # Before it gets its name: one that seems older than it is would seem to be followed by the newest.
+        _set_time(part)
+        part.rename(self._base(stem))
+
+    def _write_part(self, data: bytes) -> Path:
+        part = self._folder / f"{_NEWEST}.part"
+        _discard(part)
+        _write(part, data, like=None)
+        return part
 
     # --- what could be read lately -----------------------------------------------------------------------
-
-    def noted(self) -> int | None:
-        """When it was noted what tasks.md should be, None while that is not known. Cheap."""
-        try:
-            return (self._folder / _NEWEST).stat().st_mtime_ns
-        except OSError:
-            return None
 
     def newest_digest(self) -> str | None:
         """That of `newest`. Cheap while it is the same."""
@@ -175,20 +215,24 @@ class Replaced:
             newest = self.newest()
             if newest is None:
                 return None
-            self._newest = stamp, digest_of(newest)
+            self._newest = stamp, digest_of(newest[0])
         return self._newest[1]
 
-    def newest(self) -> bytes | None:
-        """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
+    def newest(self) -> tuple[bytes, int] | None:
+        """What tasks.md should be, and when that was noted (nanoseconds since the epoch).
+
+        None once nothing is watched any more, or where it cannot be read.
+        """
+        path = self._folder / _NEWEST
         try:
-            return (self._folder / _NEWEST).read_bytes()
+            return path.read_bytes(), path.stat().st_mtime_ns
         except OSError:
             return None
 
     def remember(self, data: bytes, digest: str) -> None:
         """Note that tasks.md should be `data`, of that digest, if any other one could be read lately."""
         staged, self._staged = self._staged, None
-        _discard(self._folder / _LACKED)
+        _discard(self._folder / _LACKED, self._folder / _SAVED)
         # An emptied file is an editor in the middle of saving.
         if data.strip() and next(self._folder.glob("*.base"), None) is not None:
             fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
@@ -199,56 +243,60 @@ class Replaced:
     def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
         """Have `data` be the newest version; it is in `fresh` already, if that is given."""
         newest = self._folder / _NEWEST
-        part = newest.with_suffix(".part")
         try:
-            if self.newest_digest() != digest:
-                if fresh is None:
-                    _discard(part)
-                    _write(part, data, like=None)
+            if self.newest_digest() == digest:
+                _set_time(newest)
+            else:
+                fresh = fresh or self._write_part(data)
                 if self._shared is not None:
                     # Not before: what is as old as the newest version counts as known to it.
                     with contextlib.suppress(FileNotFoundError):
                         _set_time(self._shared)
                     self._shared = None
-                (fresh or part).replace(newest)
-            _set_time(newest)
+                _set_time(fresh)
+                fresh.replace(newest)
             self._newest = _stamp(newest), digest
         except OSError:
             # tasks.md is right without it; but what was right before must not come back.
-            _discard(part, newest)
+            _discard(newest)
 
     def recover(self, target: Path) -> None:
-        """Note the newest version where a kill right after it was swapped in prevented that."""
+        """Note the newest version where a kill right after a swap prevented that."""
         for path in self._folder.glob("*.next"):
             stem = _STEM.fullmatch(path.stem)
-            if stem is None or not self._was_swapped_in(stem, target):
+            if stem is None:
                 _discard(path)
                 continue
-            with contextlib.suppress(FileNotFoundError):
-                _set_time(self._base(stem[0]), path.stat().st_mtime_ns)
-            path.replace(self._folder / _NEWEST)
+            base = self._base(stem[0])
+            beside = target.with_name(f"{_prefix(target)}{stem[0]}")
+            kept = beside.with_name(f"{beside.name}{KEPT}")
+            if _holds_other(stem[2], beside, kept, self._folder / f"{stem[0]}.old"):
+                with contextlib.suppress(FileNotFoundError):
+                    _set_time(base, path.stat().st_mtime_ns)
+                path.replace(self._folder / _NEWEST)
+            elif (self._folder / _SAVED).exists():
+                # It was swapped in and out again. Somebody may have read it in between.
+                (self._folder / _SAVED).replace(self._folder / _NEWEST)
+                path.replace(self._base(_stem(stem[2])))
+            else:
+                # Its base was not replaced, so it must not count as what somebody could have read before.
+                _discard(kept, beside, base, path)
+            _discard(self._folder / _SAVED)
 
-    def _was_swapped_in(self, stem: re.Match[str], target: Path) -> bool:
-        beside = target.with_name(f"{_prefix(target)}{stem[0]}")
-        for place in (beside.with_name(f"{beside.name}{KEPT}"), beside, self._folder / f"{stem[0]}.old"):
-            with contextlib.suppress(FileNotFoundError):
-                return digest_of(place.read_bytes())[:_DIGITS] != stem[2] and not place.samefile(target)
-        return False
-
-    def shown(self, saved: float) -> Iterator[tuple[float, bytes]]:
+    def shown(self, saved: float, *, followed: int) -> Iterator[tuple[float, bytes]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
 
-        Each comes with the seconds from when it was replaced until then. What was not followed by the
-        newest version is not among them: that one does not tell what has come to it since.
+        Each comes with the seconds from when it was replaced until then. Which were replaced later than at
+        `followed` (nanoseconds) are not among them: what it is compared with does not tell what has come
+        to those since.
         """
-        followed = self.noted()
         with contextlib.suppress(FileNotFoundError):
             # What was saved since was made from a version that was known to lack something already.
             saved = min(saved, (self._folder / _LACKED).stat().st_mtime)
-        for path in self._folder.glob("*.base") if followed is not None else ():
+        for path in self._folder.glob("*.base"):
             status = path.stat()
             age = saved - status.st_mtime
-            if age < WATCH_SECONDS and status.st_mtime_ns <= (followed or 0):
+            if age < WATCH_SECONDS and status.st_mtime_ns <= followed:
                 yield age, path.read_bytes()
 
     def lacks(self, saved: float) -> None:
@@ -305,10 +353,10 @@ class Replaced:
         if nothing or self._age(status) < QUIET_SECONDS:
             return None
         try:
-            base = self._base(stem).read_bytes()
+            base, replaced = self._base(stem).read_bytes(), self._base(stem).stat().st_mtime_ns
         except FileNotFoundError:
-            base = b""
-        return LateEdit(path, stem, base, data)
+            base, replaced = b"", status.st_mtime_ns
+        return LateEdit(path, stem, base, data, replaced)
 
     def _see(self, path: Path, status: os.stat_result) -> None:
         """Note that a version, which looked like this before it was read, held its base."""
@@ -330,12 +378,15 @@ class Replaced:
                     yield entry, stem
 
     def _drop_lonely_bases(self, stems: set[str]) -> None:
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                stem = entry.name.removesuffix(".base")
-                newest = entry.name.startswith(_NEWEST)
-                if (newest and not stems) or (stem != entry.name and stem not in stems):
-                    _discard(Path(entry.path))
+        """Forget the bases of versions that are not there, once nobody can save what they read any more."""
+        left = False
+        for path in self._folder.glob("*.base"):
+            if path.stem in stems or self._now() - path.stat().st_mtime < WATCH_SECONDS:
+                left = True
+            else:
+                _discard(path)
+        if not left:
+            _discard(*self._folder.glob(f"{_NEWEST}*"))
 
     # --- repairing ---------------------------------------------------------------------------------------
 
@@ -364,7 +415,7 @@ class Replaced:
             # A swap by links was cut short before it did anything.
             _discard(path)
         elif digest_of(path.read_bytes())[:_DIGITS] == stem[2]:
-            # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
+            # Never swapped in: it holds nothing of anybody's.
             _discard(path, self._base(stem[0]))
         else:
             return self._keep(path, stem[0])
@@ -388,6 +439,14 @@ class Replaced:
 
     def _next(self, stem: str) -> Path:
         return self._folder / f"{stem}.next"
+
+
+def _holds_other(digits: str, *places: Path) -> bool:
+    """Whether the first file that there is of `places` holds another version than the one of that digest."""
+    for place in places:
+        with contextlib.suppress(FileNotFoundError):
+            return digest_of(place.read_bytes())[:_DIGITS] != digits
+    return False
 
 
 def _prefix(target: Path) -> str:

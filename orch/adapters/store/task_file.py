@@ -13,7 +13,7 @@ from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
 from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
-from orch.adapters.store.sight import PAUSE_SECONDS, TICK_SECONDS, Found, Sight
+from orch.adapters.store.sight import PAUSE_SECONDS, TICK_SECONDS, Found, Sight, changed_at
 from orch.core import names, tasks_md
 from orch.core.actions import AddTask, Change
 from orch.core.model import Task
@@ -283,25 +283,23 @@ class TaskFile:
         document = found.document
         if not edits and not self._is_doubtful():
             return document
-        text = self._restore(found)
+        was = document.text
+        text = self._restore(was, found.changed) if self._is_doubtful() else was
+        if text != was:
+            self._replaced.lacks(found.changed)
         for edit in edits:
-            text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
-        return document if text == document.text else tasks_md.parse(text)
+            shown = self._replaced.shown(edit.replaced / 1e9, followed=edit.replaced)
+            typed = _give_back(shown, edit.base, _text(edit.data))
+            text = tasks_md.merge(_text(edit.base), text, typed)
+        return document if text == was else tasks_md.parse(text)
 
-    def _restore(self, found: Found) -> str:
-        """The text with what it lacks because it was made from a version that was replaced meanwhile."""
-        text = found.document.text
-        newest = self._replaced.newest() if self._is_doubtful() else None
+    def _restore(self, text: str, saved: float) -> str:
+        """The text, saved at `saved`, with what it lacks if it was made from a version that was replaced."""
+        newest = self._replaced.newest()
         if newest is None:
             return text
-        shown = ((age, _text(data)) for age, data in self._replaced.shown(found.changed))
-        origin = tasks_md.find_origin(shown, _text(newest), text)
-        if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
-            return text  # It lacks nothing, or a person took back just what orch had written.
-        restored = tasks_md.restore(origin.text, _text(newest), found.document)
-        if restored != text:
-            self._replaced.lacks(found.changed)
-        return restored
+        data, noted = newest
+        return _give_back(self._replaced.shown(saved, followed=noted), data, text)
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
@@ -349,20 +347,27 @@ class TaskFile:
             self._replaced.discard(staged)
             return None
         swapped_out = staged.path.stat()
-        if staged.path.read_bytes() == found.data:
+        saved = staged.path.read_bytes()
+        if saved == found.data:
             self._replaced.retire(staged, swapped_out)
             self._sight.replaced(wanted, staged.digest, by_person=by_person)
             return data, staged.digest
         # Somebody saved between the look and the swap. That version goes back to where its editor
-        # expects it: what is still being written to it then lands in the right place.
+        # expects it, at once: what is still being written to it then lands in the right place.
+        self._replaced.save(saved)
         try:
             self._exchange(staged.path, target)
+            overwritten = staged.path.read_bytes() != data
+            if overwritten:
+                # What somebody has saved over it meanwhile is later, so that goes there.
+                self._exchange(staged.path, target)
         except OSError as error:
             self._replaced.retire(staged)
             if isinstance(error, FileNotFoundError):
                 return None
             raise
-        self._replaced.retire_ours(staged, data)
+        whole = self._restore(_text(saved), changed_at(swapped_out)).encode("utf-8", "surrogateescape")
+        self._replaced.withdraw(staged, data, saved, whole, overwritten=overwritten)
         return None
 
     def _failure(self, error: OSError) -> OrchError:
@@ -385,6 +390,17 @@ def _share(descriptor: int) -> bool:
 
 def _nothing(_: Document) -> Sequence[Change]:
     return ()
+
+
+def _give_back(shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str) -> str:
+    """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`."""
+    kept = _text(newest)
+    if saved.startswith(kept):
+        return saved  # That was half-written yet.
+    origin = tasks_md.find_origin(((age, _text(data)) for age, data in shown), kept, saved)
+    if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
+        return saved  # It lacks nothing, or a person took back just what orch had written.
+    return tasks_md.restore(origin.text, kept, tasks_md.parse(saved))
 
 
 def _text(data: bytes) -> str:

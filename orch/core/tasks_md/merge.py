@@ -1,9 +1,9 @@
 """Brings two versions of tasks.md together that were made from the same one. Pure."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import chain
 from typing import NamedTuple
 
 from orch.core.actions import Change, SetId, SetMark
@@ -86,11 +86,14 @@ def _merge_tasks(base: Document, ours: Document, theirs: Document) -> tuple[str,
     return layouts[0].text(), layouts[1].text(), layouts[2].text()
 
 
+_WORD = re.compile(r"\s*\S+")
+"""A word with the space before it."""
+
 # --- by lines --------------------------------------------------------------------------------------
 
 
 class _Hunk(NamedTuple):
-    """Lines `start` to `end` of the base became `lines`."""
+    """Lines (or words) `start` to `end` of the base became `lines`."""
 
     start: int
     end: int
@@ -99,8 +102,13 @@ class _Hunk(NamedTuple):
 
 def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
     base, ours, theirs = (_lines(text.removeprefix(BOM)) for text in (base_text, our_text, their_text))
+    bom = BOM if our_text.startswith(BOM) else ""
+    return bom + "".join(_merge_sequences(base, ours, theirs))
+
+
+def _merge_sequences(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
     queues = (deque(_hunks(base, ours)), deque(_hunks(base, theirs)))
-    merged = [BOM] if our_text.startswith(BOM) else []
+    merged: list[str] = []
     at = 0
     while any(queues):
         first = min(queue[0][:2] for queue in queues if queue)
@@ -122,9 +130,9 @@ def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
         elif not taken[0]:
             merged += their_side
         else:
-            merged += our_side + _added(base[start:end], our_side, their_side)
+            merged += _both(base[start:end], our_side, their_side)
         at = end
-    return "".join(chain(merged, base[at:]))
+    return [*merged, *base[at:]]
 
 
 def _lines(text: str) -> list[str]:
@@ -160,6 +168,22 @@ def _side(base: Sequence[str], start: int, end: int, hunks: Sequence[_Hunk]) -> 
         lines += [*base[at : hunk.start], *hunk.lines]
         at = hunk.end
     return [*lines, *base[at:end]]
+
+
+def _both(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
+    """What becomes of lines of the base that were changed on both sides."""
+    if len(base) == len(ours) == len(theirs) == 1:
+        words = [_WORD.findall(lines[0]) for lines in (base, ours, theirs)]
+        if words[0] and all(_is_in(words[0], more) for more in words[1:]):
+            # One line that both have typed on: twice it would be one task too many.
+            return ["".join(_merge_sequences(*words)) + ours[0][len(ours[0].rstrip()) :]]
+    return [*ours, *_added(base, ours, theirs)]
+
+
+def _is_in(words: Sequence[str], more: Sequence[str]) -> bool:
+    """Whether all words are among those, in their order."""
+    left = iter(more)
+    return all(word in left for word in words)
 
 
 def _added(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
