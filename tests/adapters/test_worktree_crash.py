@@ -3,9 +3,11 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -171,6 +173,44 @@ def test_killed_from_outside_at_random_moments(place: Place) -> None:
             assert place.worktrees.inspect(run, f"orch/t-{number}").saved == ""
     assert place.refs() == []
     assert not place.aside()
+
+
+def test_a_git_that_goes_on_after_orch_was_killed_is_waited_for(place: Place) -> None:
+    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs)]
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOP, *arguments, "1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as orch:
+        assert orch.stdin is not None
+        assert orch.stdout is not None
+        orch.stdout.readline()
+        orch.stdin.write(b"\n")
+        orch.stdin.flush()
+        git = stop_adding(orch.pid)
+        orch.kill()
+    with ThreadPoolExecutor() as threads:
+        making = threads.submit(place.worktrees.ensure, RUN, BRANCH)
+        with pytest.raises(TimeoutError):
+            making.result(0.5)
+        os.kill(git, signal.SIGCONT)
+        assert making.result().path == place.tree
+    assert place.git("symbolic-ref", "HEAD") == HEAD
+    assert place.git("status", "--porcelain") == ""
+
+
+def stop_adding(orch: int) -> int:
+    """Stop the next `git worktree add` of a process while it runs; gives its pid."""
+    while True:
+        for child in Path(f"/proc/{orch}/task/{orch}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+                if b"worktree" in command and b"add" in command:
+                    os.kill(int(child), signal.SIGSTOP)
+                    state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
+                    if state not in "ZX":
+                        return int(child)
 
 
 def test_forty_tasks_by_eight_at_once(place: Place) -> None:

@@ -139,7 +139,7 @@ class RestoringWorktrees(GitWorktrees):
         """Make the worktree with the saved files in it; none at all where that fails."""
         into = self._archive(run)
         self._clearing.clear(run, tree, self._place(tree), into=into, lock=lock, whole=True)
-        place = self._add(tree, branch, start, reset=False)
+        place = self._add(tree, branch, start, reset=False, lock=lock)
         try:
             place.mark(Marker(run.attempt, branch))
             self._run(place, tree, "read-tree", "--reset", "-u", work.commit, lock=lock)

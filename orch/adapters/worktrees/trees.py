@@ -251,7 +251,7 @@ class GitWorktrees:
         registration.clear_branch_lock(self._common, tree, branch)
         place = self._pool.take(marker, tree, start or was, was=was, hold=[lock])
         if place is None:
-            place = self._add(tree, branch, start, reset=here in known)
+            place = self._add(tree, branch, start, reset=here in known, lock=lock)
             place.mark(marker)
             command = (*place.git_arguments, *CHECK_OUT, "read-tree", "--reset", "-u", "HEAD")
             git.run(tree, *command, timeout=git.CHECKOUT_SECONDS, hold=[lock])
@@ -274,15 +274,19 @@ class GitWorktrees:
         newer = there not in ("", here) and git.is_ancestor(self._repository, here, there)
         return there if newer else ""
 
-    def _add(self, tree: Path, branch: str, start: str, *, reset: bool) -> Registration:
-        """Have git register the worktree, on the branch as it is or made (`reset`: again) at `start`."""
+    def _add(self, tree: Path, branch: str, start: str, *, reset: bool, lock: int) -> Registration:
+        """Have git register the worktree, on the branch as it is or made (`reset`: again) at `start`.
+
+        Git holds the task's `lock`: if orch is killed, the next one must not clear the place before that git
+        has made the worktree.
+        """
         registration.clear_branch_lock(self._common, tree, branch)
-        with self._list_lock.hold() as lock:
+        with self._list_lock.hold() as list_lock:
             registration.discard_half_made(self._common, tree.name)
             create = ("--no-track", "-B" if reset else "-b", branch) if start else ()
             command = ("worktree", "add", "--no-checkout", *create, "--", str(tree), start or branch)
             try:
-                git.run(self._repository, *command, hold=[lock])
+                git.run(self._repository, *command, hold=[lock, list_lock])
             except PermanentError as error:
                 elsewhere = _ELSEWHERE.search(error.message)
                 if elsewhere is None:
@@ -292,7 +296,7 @@ class GitWorktrees:
                         f"the branch {branch} is checked out at {elsewhere[1]}",
                         hint="switch that checkout to another branch",
                     ) from error
-                git.run(self._repository, *command, hold=[lock])
+                git.run(self._repository, *command, hold=[lock, list_lock])
         place = self._place(tree)
         if place is None:
             raise TransientError(f"git made no worktree at {tree}")
