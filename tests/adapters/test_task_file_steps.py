@@ -61,11 +61,13 @@ STEP = _Steps()
 class Person:
     """Reads the file before one step, and saves it before another one, with one more word."""
 
-    def __init__(self, word: str, reads: int, saves: int, style: str) -> None:
+    def __init__(self, word: str, reads: int, saves: int, style: str, pause: int = 1) -> None:
+        """`pause` is how many steps a slow save takes."""
         self.word = word
         self.reads = reads
         self.saves = saves
         self.style = style
+        self.pause = pause
         self.text = ""
         self.file: TextIO | None = None
         self.done = False
@@ -83,7 +85,7 @@ class Person:
         return f"{text}{self.word}\n"
 
     def _save(self, path: Path) -> None:
-        """Save it; in place slowly that takes two steps, half-written or empty in between."""
+        """Save it; in place slowly it is half-written or empty for a while."""
         if self.style.startswith("renamed"):
             save_by_rename(path, self.text)
         elif self.style.startswith("in place"):
@@ -94,6 +96,7 @@ class Person:
             self.file.write(self.text[:written])
             self.file.flush()
             self.text = self.text[written:]
+            self.saves += self.pause
             return
         else:
             self.file.write(self.text)
@@ -108,6 +111,7 @@ class Story:
         self._desk = desk
         self._people = people
         self._kills = kills
+        self._changes = [START, SetMark("t-2", PENDING, ACTIVE)]
         self._step = 0
         self._dead = False
         self.swaps: list[int] = []
@@ -132,8 +136,10 @@ class Story:
     def _change(self) -> None:
         store = self._desk.store(self._swap)
         store.read()
-        for change in (START, SetMark("t-2", PENDING, ACTIVE)):
-            store.apply([change])
+        while self._changes:
+            # What is made is not made again.
+            store.apply(self._changes[:1])
+            del self._changes[0]
 
     def _swap(self, one: Path, other: Path) -> None:
         sys.audit("swap")
@@ -177,7 +183,11 @@ def test_nothing_is_lost_whatever_happens_before_any_step(tmp_path: Path, ways: 
         saves = reads + chance.choice([0, 1, 2, 3, 6, chance.randrange(30)])
         kills = sorted(chance.sample(range(1, 120), chance.randrange(3)))
         one, two = (chance.choice(STYLES) + way for way in ways)
-        people = [Person("one", first - chance.randrange(2), first, one), Person("two", reads, saves, two)]
+        read = max(0, first - chance.choice([0, 0, 1, chance.randrange(40)]))
+        people = [
+            Person("one", read, first, one, chance.randrange(1, 8)),
+            Person("two", reads, saves, two, chance.randrange(1, 8)),
+        ]
         desk = new_desk(tmp_path / str(seed))
         Story(desk, people, list(kills)).tell()
         case = f"{seed}: {one} at {first}, {two} at {reads} and {saves}, killed at {kills}\n{desk.text}"

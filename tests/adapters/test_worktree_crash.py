@@ -188,7 +188,7 @@ def test_a_git_that_goes_on_after_orch_was_killed_is_waited_for(place: Place) ->
         orch.stdout.readline()
         orch.stdin.write(b"\n")
         orch.stdin.flush()
-        git = stop_adding(orch.pid)
+        git = stop_adding(orch)
         orch.kill()
     with ThreadPoolExecutor() as threads:
         making = threads.submit(place.worktrees.ensure, RUN, BRANCH)
@@ -200,10 +200,11 @@ def test_a_git_that_goes_on_after_orch_was_killed_is_waited_for(place: Place) ->
     assert place.git("status", "--porcelain") == ""
 
 
-def stop_adding(orch: int) -> int:
+def stop_adding(orch: "subprocess.Popen[bytes]") -> int:
     """Stop the next `git worktree add` of a process while it runs; gives its pid."""
-    while True:
-        for child in Path(f"/proc/{orch}/task/{orch}/children").read_text().split():
+    children = Path(f"/proc/{orch.pid}/task/{orch.pid}/children")
+    while orch.poll() is None:
+        for child in children.read_text().split():
             with suppress(FileNotFoundError, ProcessLookupError):
                 command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
                 if b"worktree" in command and b"add" in command:
@@ -211,6 +212,7 @@ def stop_adding(orch: int) -> int:
                     state = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0]
                     if state not in "ZX":
                         return int(child)
+    raise AssertionError(f"it ended with {orch.returncode}")
 
 
 def test_forty_tasks_by_eight_at_once(place: Place) -> None:

@@ -56,6 +56,8 @@ _DIGITS = 16
 """So much of a digest is in a name."""
 _NEWEST = "newest"
 _LACKED = f"{_NEWEST}.lacked"
+_PASSING = {".next", ".saved", ".withdrawn"}
+"""What is there until it is known what tasks.md should be."""
 _SAVED = f"{_NEWEST}.saved"
 
 
@@ -136,7 +138,7 @@ class Replaced:
     def retire(self, staged: Staged, unchanged: os.stat_result | None = None) -> None:
         """Watch what was swapped out just now: it lies where the new version was staged.
 
-        `unchanged` is what it looked like before it was found to hold its base.
+        `unchanged` is what it looked like before it was found to hold its base, if it did.
         """
         base = self._base(staged.stem)
         if base != self._shared:
@@ -147,36 +149,47 @@ class Replaced:
         if unchanged is not None:
             self._see(place, unchanged)
         else:
-            _discard(self._folder / _SAVED)
+            _discard(self._saved(staged.stem))
 
-    def save(self, theirs: bytes) -> None:
-        """Keep what a person has saved until `withdraw`: it goes back to where it may be overwritten."""
-        # An emptied file is an editor in the middle of saving.
-        if theirs.strip():
-            with contextlib.suppress(OSError):
-                self._write_part(theirs).rename(self._folder / _SAVED)
+    def save(self, staged: Staged, theirs: bytes) -> None:
+        """Keep what a person has saved just before a swap: put back, it may be overwritten unaware."""
+        with contextlib.suppress(OSError):
+            if self.newest_digest() is None:
+                # Without one, nothing would seem to lack anything.
+                (self._folder / _NEWEST).hardlink_to(self._base(staged.stem))
+            self._write_part(theirs).rename(self._saved(staged.stem))
 
-    def withdraw(
-        self, staged: Staged, ours: bytes, theirs: bytes, whole: bytes, *, overwritten: bool
-    ) -> None:
+    def withdraw(self, staged: Staged, ours: bytes, theirs: bytes, *, overwritten: bool) -> None:
         """Watch what lies where the new version `ours` was staged, which was swapped in and out again.
 
-        `theirs` was saved before, and is `whole` with all that it lacks. It is in its place again, or lies
-        there if it was overwritten since. Whoever has read ours in that moment may save what they make of
-        it over theirs. So both count as replaced by `whole` now.
+        It is ours, or what it was swapped out for, `theirs`, if something was saved over ours meanwhile.
         """
         self._staged = None
-        ours_stem, theirs_stem = self._rebase(ours), staged.stem
-        if theirs.strip():
-            if whole != theirs or overwritten:
-                theirs_stem = self._rebase(theirs)
-            self._note(whole, digest_of(whole), None)
-        _discard(self._folder / _SAVED)
-        stem = theirs_stem if overwritten else ours_stem
+        stem = self._rebase(ours)
+        if self._saved(staged.stem).exists():
+            with contextlib.suppress(OSError):
+                self._next(staged.stem).rename(self._withdrawn(staged.stem))
+        if overwritten:
+            # An emptied file is an editor in the middle of saving.
+            stem = self._rebase(theirs) if theirs.strip() else staged.stem
         self._keep(staged.path, stem)
         if stem != staged.stem:
             _discard(self._base(staged.stem))
         _discard(self._next(staged.stem))
+
+    def withdrawn(self, saved: float) -> list[tuple[bytes, bytes]]:
+        """What a file may lack that was saved at `saved` (seconds since the epoch), the last swap first.
+
+        Each is what a person had saved, and the version that was in its place for a moment.
+        """
+        pairs = []
+        for ours in self._folder.glob("*.withdrawn"):
+            theirs = self._saved(ours.stem)
+            with contextlib.suppress(FileNotFoundError):
+                at = theirs.stat().st_mtime
+                if saved - at < WATCH_SECONDS:
+                    pairs.append((at, theirs.read_bytes(), ours.read_bytes()))
+        return [(theirs, ours) for _, theirs, ours in sorted(pairs, reverse=True)]
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
@@ -232,13 +245,14 @@ class Replaced:
     def remember(self, data: bytes, digest: str) -> None:
         """Note that tasks.md should be `data`, of that digest, if any other one could be read lately."""
         staged, self._staged = self._staged, None
-        _discard(self._folder / _LACKED, self._folder / _SAVED)
+        passing = [path for path in self._folder.glob("*") if path.suffix in _PASSING]
+        _discard(self._folder / _LACKED, *(path for path in passing if path.suffix != ".next"))
         # An emptied file is an editor in the middle of saving.
         if data.strip() and next(self._folder.glob("*.base"), None) is not None:
             fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
             self._note(data, digest, fresh)
         # Whatever else was to be the newest version is older.
-        _discard(*self._folder.glob("*.next"))
+        _discard(*passing)
 
     def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
         """Have `data` be the newest version; it is in `fresh` already, if that is given."""
@@ -262,7 +276,7 @@ class Replaced:
 
     def recover(self, target: Path) -> None:
         """Note the newest version where a kill right after a swap prevented that."""
-        for path in self._folder.glob("*.next"):
+        for path in sorted(self._folder.glob("*.next"), key=lambda path: path.stat().st_mtime_ns):
             stem = _STEM.fullmatch(path.stem)
             if stem is None:
                 _discard(path)
@@ -270,18 +284,19 @@ class Replaced:
             base = self._base(stem[0])
             beside = target.with_name(f"{_prefix(target)}{stem[0]}")
             kept = beside.with_name(f"{beside.name}{KEPT}")
+            saved = self._saved(stem[0])
             if _holds_other(stem[2], beside, kept, self._folder / f"{stem[0]}.old"):
+                _discard(saved)
                 with contextlib.suppress(FileNotFoundError):
                     _set_time(base, path.stat().st_mtime_ns)
                 path.replace(self._folder / _NEWEST)
-            elif (self._folder / _SAVED).exists():
-                # It was swapped in and out again. Somebody may have read it in between.
-                (self._folder / _SAVED).replace(self._folder / _NEWEST)
-                path.replace(self._base(_stem(stem[2])))
+            elif saved.exists():
+                # It was swapped in and out again, so somebody may have read it.
+                self._rebase(path.read_bytes())
+                path.replace(self._withdrawn(stem[0]))
             else:
                 # Its base was not replaced, so it must not count as what somebody could have read before.
                 _discard(kept, beside, base, path)
-            _discard(self._folder / _SAVED)
 
     def shown(self, saved: float, *, followed: int) -> Iterator[tuple[float, bytes]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
@@ -314,13 +329,21 @@ class Replaced:
 
     def wait(self) -> float | None:
         """Seconds until `sweep` is worth calling, None while nothing is watched. Cheap; needs no lock."""
+        names: dict[str, os.DirEntry[str]] = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
+            names = {entry.name: entry for entry in entries}
         waits = []
-        for entry, _ in self._entries():
+        for name, entry in names.items():
+            stem, _, kind = name.rpartition(".")
             with contextlib.suppress(FileNotFoundError):
-                status = entry.stat()
-                same = self._seen.get(entry.path) == (status.st_mtime_ns, status.st_size)
-                waits.append(max(0.0, (WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status)))
-        return min(waits, default=None)
+                if kind == "old":
+                    status = entry.stat()
+                    same = self._seen.get(entry.path) == (status.st_mtime_ns, status.st_size)
+                    waits.append((WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status))
+                elif kind == "base" and f"{stem}.old" not in names:
+                    # Its version lies beside the file, or it is only what could be read.
+                    waits.append(WATCH_SECONDS - (self._now() - entry.stat().st_mtime))
+        return max(0.0, min(waits)) if waits else None
 
     def sweep(self, target: Path) -> list[LateEdit]:
         """Repair what a kill left, forget what was watched long enough, give what a person wrote."""
@@ -415,7 +438,7 @@ class Replaced:
             # A swap by links was cut short before it did anything.
             _discard(path)
         elif digest_of(path.read_bytes())[:_DIGITS] == stem[2]:
-            # Never swapped in: it holds nothing of anybody's.
+            # Never swapped in, or withdrawn: it holds nothing of anybody's.
             _discard(path, self._base(stem[0]))
         else:
             return self._keep(path, stem[0])
@@ -439,6 +462,12 @@ class Replaced:
 
     def _next(self, stem: str) -> Path:
         return self._folder / f"{stem}.next"
+
+    def _saved(self, stem: str) -> Path:
+        return self._folder / f"{stem}.saved"
+
+    def _withdrawn(self, stem: str) -> Path:
+        return self._folder / f"{stem}.withdrawn"
 
 
 def _holds_other(digits: str, *places: Path) -> bool:

@@ -55,7 +55,7 @@ class Found:
     @property
     def changed(self) -> float:
         """When the file was saved, or moved to its place; seconds since the epoch."""
-        return changed_at(self.status)
+        return max(self.status.st_mtime, self.status.st_ctime)
 
 
 class Sight:
@@ -95,7 +95,7 @@ class Sight:
             if not stat.S_ISREG(status.st_mode):
                 raise OSError(errno.EINVAL, "not a plain file")
             data = file.read()
-        known, now, changed = self.known, self._now(), changed_at(status)
+        known, now, changed = self.known, self._now(), max(status.st_mtime, status.st_ctime)
         stamp = _stamp(status) if now - changed > _COARSE_SECONDS else ()
         digest = digest_of(data)
         if known and known.digest == digest:
@@ -129,11 +129,6 @@ class Sight:
         """Note that the file was replaced by `document`, which holds something that a person typed or not."""
         now = self._now()
         self.known = Known(document, digest, now if by_person or not self.known else self.known.since, now)
-
-
-def changed_at(status: os.stat_result) -> float:
-    """When a file was saved, or moved to its place; seconds since the epoch."""
-    return max(status.st_mtime, status.st_ctime)
 
 
 def digest_of(data: bytes) -> str:

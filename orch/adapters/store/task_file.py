@@ -13,7 +13,7 @@ from orch.adapters.locks import FileLock
 from orch.adapters.store import atomic
 from orch.adapters.store.exchange import exchange as exchange_files
 from orch.adapters.store.replaced import WATCH_SECONDS, LateEdit, Replaced
-from orch.adapters.store.sight import PAUSE_SECONDS, TICK_SECONDS, Found, Sight, changed_at
+from orch.adapters.store.sight import PAUSE_SECONDS, TICK_SECONDS, Found, Sight
 from orch.core import names, tasks_md
 from orch.core.actions import AddTask, Change
 from orch.core.model import Task
@@ -284,7 +284,7 @@ class TaskFile:
         if not edits and not self._is_doubtful():
             return document
         was = document.text
-        text = self._restore(was, found.changed) if self._is_doubtful() else was
+        text = self._restore(found) if self._is_doubtful() else was
         if text != was:
             self._replaced.lacks(found.changed)
         for edit in edits:
@@ -293,13 +293,16 @@ class TaskFile:
             text = tasks_md.merge(_text(edit.base), text, typed)
         return document if text == was else tasks_md.parse(text)
 
-    def _restore(self, text: str, saved: float) -> str:
-        """The text, saved at `saved`, with what it lacks if it was made from a version that was replaced."""
+    def _restore(self, found: Found) -> str:
+        """The text with what it lacks because it was made from a version that was replaced meanwhile."""
+        text = found.document.text
+        for theirs, ours in self._replaced.withdrawn(found.changed):
+            text = _give_back([(0.0, ours)], theirs, text)
         newest = self._replaced.newest()
         if newest is None:
             return text
         data, noted = newest
-        return _give_back(self._replaced.shown(saved, followed=noted), data, text)
+        return _give_back(self._replaced.shown(found.changed, followed=noted), data, text)
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
@@ -354,9 +357,13 @@ class TaskFile:
             return data, staged.digest
         # Somebody saved between the look and the swap. That version goes back to where its editor
         # expects it, at once: what is still being written to it then lands in the right place.
-        self._replaced.save(saved)
+        whole = _is_whole(saved, found.data)
+        if whole:
+            self._replaced.save(staged, saved)
         try:
             self._exchange(staged.path, target)
+            if not whole and _is_whole(now := target.read_bytes(), found.data):
+                self._replaced.save(staged, now)
             overwritten = staged.path.read_bytes() != data
             if overwritten:
                 # What somebody has saved over it meanwhile is later, so that goes there.
@@ -366,8 +373,7 @@ class TaskFile:
             if isinstance(error, FileNotFoundError):
                 return None
             raise
-        whole = self._restore(_text(saved), changed_at(swapped_out)).encode("utf-8", "surrogateescape")
-        self._replaced.withdraw(staged, data, saved, whole, overwritten=overwritten)
+        self._replaced.withdraw(staged, data, saved, overwritten=overwritten)
         return None
 
     def _failure(self, error: OSError) -> OrchError:
@@ -390,6 +396,11 @@ def _share(descriptor: int) -> bool:
 
 def _nothing(_: Document) -> Sequence[Change]:
     return ()
+
+
+def _is_whole(saved: bytes, before: bytes) -> bool:
+    """Whether a version seems to be written to its end: it has the last line of the one before."""
+    return bool(saved.strip()) and before.rstrip().rpartition(b"\n")[2] in saved
 
 
 def _give_back(shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str) -> str:

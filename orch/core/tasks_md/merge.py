@@ -20,8 +20,9 @@ def merge(base: str, ours: str, theirs: str) -> str:
 
     The marks, ids and bullets that orch changed from `base` to `ours` are made in `theirs` too, so
     that a line which orch changed and a person edited keeps both; and each task is merged by itself,
-    wherever it was moved to. What still collides is kept from both sides, ours first: nothing that was
-    typed is lost, at worst a line is there twice.
+    wherever it was moved to. A line that both sides only typed on has the words of both. What still
+    collides is kept from both sides, ours first: nothing that was typed is lost, at worst a line is there
+    twice.
     """
     if theirs == base:
         return ours
@@ -86,10 +87,11 @@ def _merge_tasks(base: Document, ours: Document, theirs: Document) -> tuple[str,
     return layouts[0].text(), layouts[1].text(), layouts[2].text()
 
 
+# --- by lines --------------------------------------------------------------------------------------
+
+
 _WORD = re.compile(r"\s*\S+")
 """A word with the space before it."""
-
-# --- by lines --------------------------------------------------------------------------------------
 
 
 class _Hunk(NamedTuple):
@@ -172,11 +174,13 @@ def _side(base: Sequence[str], start: int, end: int, hunks: Sequence[_Hunk]) -> 
 
 def _both(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
     """What becomes of lines of the base that were changed on both sides."""
-    if len(base) == len(ours) == len(theirs) == 1:
+    if base and ours and theirs:
         words = [_WORD.findall(lines[0]) for lines in (base, ours, theirs)]
-        if words[0] and all(_is_in(words[0], more) for more in words[1:]):
+        # A bullet alone is not yet the line of anything.
+        if len(words[0]) > 1 and all(_is_in(words[0], more) for more in words[1:]):
             # One line that both have typed on: twice it would be one task too many.
-            return ["".join(_merge_sequences(*words)) + ours[0][len(ours[0].rstrip()) :]]
+            line = "".join(_merge_sequences(*words)) + ours[0][len(ours[0].rstrip()) :]
+            return [line, *_merge_sequences(base[1:], ours[1:], theirs[1:])]
     return [*ours, *_added(base, ours, theirs)]
 
 
