@@ -386,24 +386,6 @@ def test_an_edit_made_from_what_was_there_for_a_moment_keeps_the_one_before(desk
     assert reading.document.text == desk.text == STARTED.replace("words", "words\none\ntwo")
 
 
-def test_so_does_one_that_is_saved_at_once(desk: Desk) -> None:
-    shown: list[str] = []
-
-    def swapping(one: Path, other: Path) -> None:
-        if not shown:
-            save_by_rename(desk.path, TEXT.replace("words", "words\none"))
-        exchange(one, other)
-        shown.append(desk.text)
-        if len(shown) == 2:
-            save_by_rename(desk.path, shown[0] + "two\n")
-
-    document = desk.store(swapping).apply([START])
-    assert "one" not in shown[0]
-    assert document.text == desk.text == STARTED.replace("words", "words\none\ntwo")
-    desk.put_away()
-    assert desk.text == STARTED.replace("words", "words\none\ntwo")
-
-
 @STEPS
 def test_an_editor_that_had_the_file_open_loses_nothing(desk: Desk, swap: Exchange) -> None:
     store = desk.store(swap)

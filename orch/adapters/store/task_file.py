@@ -283,26 +283,25 @@ class TaskFile:
         document = found.document
         if not edits and not self._is_doubtful():
             return document
-        was = document.text
-        text = self._restore(found) if self._is_doubtful() else was
-        if text != was:
-            self._replaced.lacks(found.changed)
+        text = self._restore(found)
         for edit in edits:
-            shown = self._replaced.shown(edit.replaced / 1e9, followed=edit.replaced)
-            typed = _give_back(shown, edit.base, _text(edit.data))
-            text = tasks_md.merge(_text(edit.base), text, typed)
-        return document if text == was else tasks_md.parse(text)
+            text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
+        return document if text == document.text else tasks_md.parse(text)
 
     def _restore(self, found: Found) -> str:
         """The text with what it lacks because it was made from a version that was replaced meanwhile."""
         text = found.document.text
-        for theirs, ours in self._replaced.withdrawn(found.changed):
-            text = _give_back([(0.0, ours)], theirs, text)
-        newest = self._replaced.newest()
+        newest = self._replaced.newest() if self._is_doubtful() else None
         if newest is None:
             return text
-        data, noted = newest
-        return _give_back(self._replaced.shown(found.changed, followed=noted), data, text)
+        shown = ((age, _text(data)) for age, data in self._replaced.shown(found.changed))
+        origin = tasks_md.find_origin(shown, _text(newest), text)
+        if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
+            return text  # It lacks nothing, or a person took back just what orch had written.
+        restored = tasks_md.restore(origin.text, _text(newest), found.document)
+        if restored != text:
+            self._replaced.lacks(found.changed)
+        return restored
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
@@ -350,30 +349,20 @@ class TaskFile:
             self._replaced.discard(staged)
             return None
         swapped_out = staged.path.stat()
-        saved = staged.path.read_bytes()
-        if saved == found.data:
+        if staged.path.read_bytes() == found.data:
             self._replaced.retire(staged, swapped_out)
             self._sight.replaced(wanted, staged.digest, by_person=by_person)
             return data, staged.digest
         # Somebody saved between the look and the swap. That version goes back to where its editor
-        # expects it, at once: what is still being written to it then lands in the right place.
-        whole = _is_whole(saved, found.data)
-        if whole:
-            self._replaced.save(staged, saved)
+        # expects it: what is still being written to it then lands in the right place.
         try:
             self._exchange(staged.path, target)
-            if not whole and _is_whole(now := target.read_bytes(), found.data):
-                self._replaced.save(staged, now)
-            overwritten = staged.path.read_bytes() != data
-            if overwritten:
-                # What somebody has saved over it meanwhile is later, so that goes there.
-                self._exchange(staged.path, target)
         except OSError as error:
             self._replaced.retire(staged)
             if isinstance(error, FileNotFoundError):
                 return None
             raise
-        self._replaced.withdraw(staged, data, saved, overwritten=overwritten)
+        self._replaced.retire_ours(staged, data)
         return None
 
     def _failure(self, error: OSError) -> OrchError:
@@ -396,22 +385,6 @@ def _share(descriptor: int) -> bool:
 
 def _nothing(_: Document) -> Sequence[Change]:
     return ()
-
-
-def _is_whole(saved: bytes, before: bytes) -> bool:
-    """Whether a version seems to be written to its end: it has the last line of the one before."""
-    return bool(saved.strip()) and before.rstrip().rpartition(b"\n")[2] in saved
-
-
-def _give_back(shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str) -> str:
-    """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`."""
-    kept = _text(newest)
-    if saved.startswith(kept):
-        return saved  # That was half-written yet.
-    origin = tasks_md.find_origin(((age, _text(data)) for age, data in shown), kept, saved)
-    if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
-        return saved  # It lacks nothing, or a person took back just what orch had written.
-    return tasks_md.restore(origin.text, kept, tasks_md.parse(saved))
 
 
 def _text(data: bytes) -> str:
