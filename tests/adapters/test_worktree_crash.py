@@ -6,9 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -146,21 +146,28 @@ while True:
 """
 
 
+@contextmanager
+def looping(place: Place, *tasks: str) -> "Iterator[subprocess.Popen[bytes]]":
+    """A process that makes and removes the worktrees of tasks until it is killed."""
+    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs)]
+    with subprocess.Popen(
+        [sys.executable, "-c", LOOP, *arguments, *tasks],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    ) as orch:
+        assert orch.stdin is not None
+        assert orch.stdout is not None
+        orch.stdout.readline()
+        orch.stdin.write(b"\n")
+        orch.stdin.flush()
+        yield orch
+
+
 def test_killed_from_outside_at_random_moments(place: Place) -> None:
     """Git itself is killed too here, with the whole process group."""
-    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs)]
     for _ in range(5):
-        with subprocess.Popen(
-            [sys.executable, "-c", LOOP, *arguments, "1", "2"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        ) as orch:
-            assert orch.stdin is not None
-            assert orch.stdout is not None
-            orch.stdout.readline()
-            orch.stdin.write(b"\n")
-            orch.stdin.flush()
+        with looping(place, "1", "2") as orch:
             try:
                 orch.wait(random.uniform(0.02, 0.25))  # noqa: S311 - no secret
             except subprocess.TimeoutExpired:
@@ -176,25 +183,16 @@ def test_killed_from_outside_at_random_moments(place: Place) -> None:
 
 
 def test_a_git_that_goes_on_after_orch_was_killed_is_waited_for(place: Place) -> None:
-    arguments = [str(path) for path in (place.sample.root, place.trees, place.runs)]
-    with subprocess.Popen(
-        [sys.executable, "-c", LOOP, *arguments, "1"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
-    ) as orch:
-        assert orch.stdin is not None
-        assert orch.stdout is not None
-        orch.stdout.readline()
-        orch.stdin.write(b"\n")
-        orch.stdin.flush()
+    with looping(place, "1") as orch:
         git = stop_adding(orch)
         orch.kill()
     with ThreadPoolExecutor() as threads:
         making = threads.submit(place.worktrees.ensure, RUN, BRANCH)
-        with pytest.raises(TimeoutError):
-            making.result(0.5)
-        os.kill(git, signal.SIGCONT)
+        try:
+            with pytest.raises(TimeoutError):
+                making.result(0.5)
+        finally:
+            os.kill(git, signal.SIGCONT)
         assert making.result().path == place.tree
     assert place.git("symbolic-ref", "HEAD") == HEAD
     assert place.git("status", "--porcelain") == ""
