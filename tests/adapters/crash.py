@@ -45,6 +45,36 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
     return False
 
 
+class _Steps:
+    """Tells of each step, while somebody wants to know. A hook stays for good, so there is one."""
+
+    def __init__(self) -> None:
+        self.watch: Callable[[str], None] | None = None
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, _arguments: tuple[object, ...]) -> None:
+        watch = self.watch
+        if watch is not None:
+            self.watch = None  # What is done meanwhile is no step.
+            try:
+                watch(event)
+            finally:
+                self.watch = watch
+
+
+_steps = _Steps()
+
+
+@contextlib.contextmanager
+def watching(watch: Callable[[str], None]) -> Iterator[None]:
+    """While this holds, `watch` is called before whatever this process does that Python audits."""
+    _steps.watch = watch
+    try:
+        yield
+    finally:
+        _steps.watch = None
+
+
 @contextlib.contextmanager
 def full_disk(room: int = 0) -> Iterator[None]:
     """While this holds, no file of this process can grow over `room` bytes (EFBIG, half-written)."""

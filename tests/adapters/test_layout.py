@@ -1,13 +1,15 @@
 """The version of .orch: older is migrated, newer is refused, killed is done again."""
 
 import itertools
+import shutil
 from pathlib import Path
 
 import pytest
 
 from orch.adapters.store import layout
-from orch.errors import ConfigError
-from tests.adapters.crash import killed_at
+from orch.errors import ConfigError, TransientError
+from tests.adapters.crash import STEPS as SYSTEM_CALLS
+from tests.adapters.crash import killed_at, watching
 
 
 @pytest.fixture
@@ -67,3 +69,35 @@ def test_killed_anywhere_it_goes_on(tmp_path: Path) -> None:
         if not killed:
             assert place > 6
             return
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    for place in itertools.count():
+        file = tmp_path / str(place) / "version"
+        left = place
+
+        def remove(event: str, folder: Path = file.parent) -> None:
+            nonlocal left
+            if event in SYSTEM_CALLS:
+                if left == 0:
+                    shutil.rmtree(folder, ignore_errors=True)
+                left -= 1
+
+        with watching(remove):
+            layout.migrate(file, {0: rename(0)})
+        if left >= 0:
+            assert place > 3
+            assert file.read_text() == "1\n"
+            return
+        # Removed after it was written, it is written by the next look.
+        layout.migrate(file, {0: rename(0)})
+        assert file.read_text() == "1\n"
+
+
+def test_a_folder_that_is_removed_again_and_again_is_told_of(file: Path) -> None:
+    def remove(event: str) -> None:
+        if event == "os.rename":
+            shutil.rmtree(file.parent)
+
+    with pytest.raises(TransientError, match=r"cannot write .*version"), watching(remove):
+        layout.migrate(file, {0: rename(9)})

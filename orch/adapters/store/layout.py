@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from orch.adapters.store import atomic
-from orch.errors import ConfigError
+from orch.errors import ConfigError, TransientError
 
 log = logging.getLogger(__name__)
+
+TRIES = 5
+"""A removal of `.orch` (`git clean -fdx`) meets one write of it, or two."""
 
 Step = Callable[[Path], None]
 """Brings `.orch` (its path is given) from one version to the next. Killed, it is done again."""
@@ -60,8 +63,19 @@ def migrate(file: Path, steps: Mapping[int, Step] = STEPS) -> None:
     version = check(file, steps)
     for start in range(version, len(steps)):
         steps[start](file.parent)
-        # Whoever removes the folder under us is met by the lock, which is then taken again.
-        atomic.make_folder(file.parent)
-        atomic.write(file, f"{start + 1}\n".encode(), durable=True)
+        _write_version(file, start + 1)
         if start:
             log.info("%s was brought from version %d to %d", file.parent, start, start + 1)
+
+
+def _write_version(file: Path, version: int) -> None:
+    """Write it, also where somebody removes the folder under us: the loop then takes the lock again."""
+    for tried in range(TRIES):
+        atomic.make_folder(file.parent)
+        try:
+            atomic.write(file, f"{version}\n".encode(), durable=True)
+        except TransientError as error:
+            if tried == TRIES - 1 or not isinstance(error.__cause__, FileNotFoundError):
+                raise
+        else:
+            return
