@@ -386,6 +386,65 @@ def test_an_edit_made_from_what_was_there_for_a_moment_keeps_the_one_before(desk
     assert reading.document.text == desk.text == STARTED.replace("words", "words\none\ntwo")
 
 
+def test_so_does_one_that_is_saved_at_once(desk: Desk) -> None:
+    shown: list[str] = []
+
+    def swapping(one: Path, other: Path) -> None:
+        if not shown:
+            save_by_rename(desk.path, TEXT.replace("words", "words\none"))
+        exchange(one, other)
+        shown.append(desk.text)
+        if len(shown) == 2:
+            save_by_rename(desk.path, shown[0] + "two\n")
+
+    document = desk.store(swapping).apply([START])
+    assert "one" not in shown[0]
+    assert document.text == desk.text == STARTED.replace("words", "words\none\ntwo")
+    desk.put_away()
+    assert desk.text == STARTED.replace("words", "words\none\ntwo")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["given back", "typed late"])
+def test_what_was_there_for_a_moment_and_had_more_than_orch_wrote_loses_nothing(
+    desk: Desk, *, late: bool
+) -> None:
+    """Neither what it gave back to somebody, nor what somebody typed into a replaced version."""
+    store = desk.store()
+    with desk.path.open("r+") as file:
+        store.apply([AddTask(Task("t-3", "z"))])
+        if late:
+            file.write(TEXT.replace("words", "words\nlate"))
+            file.truncate()
+            unaware = desk.text
+        else:
+            unaware = TEXT
+    save_by_rename(desk.path, unaware.replace("words", "zero\nwords"))
+    shown: list[str] = []
+
+    def swapping(one: Path, other: Path) -> None:
+        if not shown:
+            save_by_rename(desk.path, f"{desk.text}one\n")
+        exchange(one, other)
+        shown.append(desk.text)
+        if len(shown) == 2:
+            save_by_rename(desk.path, shown[0] + "two\n")
+
+    desk.ahead += QUIET_SECONDS
+    desk.store(swapping).apply([START])
+    assert "one" not in shown[0]
+    assert "t-3: z" in shown[0]
+    assert ("late" in shown[0]) == late
+    desk.put_away()
+    document = parse(desk.text)
+    assert {name: task.mark for name, task in document.tasks.items()} == {
+        "t-1": ACTIVE,
+        "t-2": PENDING,
+        "t-3": PENDING,
+    }
+    words = ("zero", "one", "two", *(["late"] if late else []))
+    assert [desk.text.count(word) for word in words] == [1] * len(words)
+
+
 @STEPS
 def test_an_editor_that_had_the_file_open_loses_nothing(desk: Desk, swap: Exchange) -> None:
     store = desk.store(swap)

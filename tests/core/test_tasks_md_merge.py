@@ -29,6 +29,7 @@ START = SetMark("t-1", PENDING, ACTIVE, (("Started", "now"),))
         ("a\nb\nc\nboth\nours\n", "a\nb\nc\nboth\n\ntheirs\n", "a\nb\nc\nboth\nours\ntheirs\n"),
         # a collision: nothing that was typed is lost
         ("a\nours\nc\n", "a\ntheirs\nc\n", "a\nours\ntheirs\nc\n"),
+        ("a\nbig b\nc\n", "a\nb two\nc\n", "a\nbig b\nb two\nc\n"),
         ("a\nc\n", "a\nb changed\nc\n", "a\nb changed\nc\n"),
         ("a\nb changed\nc\n", "a\nc\n", "a\nb changed\nc\n"),
         ("all new\n", "a\nx\nb\ny\nc\n", "all new\nx\ny\n"),
@@ -39,6 +40,36 @@ START = SetMark("t-1", PENDING, ACTIVE, (("Started", "now"),))
 )
 def test_lines(ours: str, theirs: str, merged: str) -> None:
     assert merge("a\nb\nc\n", ours, theirs) == merged
+
+
+def test_what_both_typed_in_place_of_a_blank_line_stays_two_lines() -> None:
+    assert merge("a\n \nc\n", "a\nours\nc\n", "a\ntheirs\nc\n") == "a\nours\ntheirs\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "merged"),
+    [
+        ("- a b one\n", "- a b  two\n", "- a b one  two\n"),
+        ("- a b one\n", "- a b two one\n", "- a b one two\n"),
+        ("- a one b\n  more\n", "- a b two\n", "- a one b two\n  more\n"),
+        ("- a b one\n  more\n", "- a b two\n  and more\n", "- a b one two\n  more\n  and more\n"),
+        ("- a\n", "- a b two\n", "- a\n- a b two\n"),
+        ("a b one\n", "- a b two\n", "a b one\n- a b two\n"),
+    ],
+)
+def test_a_line_that_both_have_typed_on(ours: str, theirs: str, merged: str) -> None:
+    assert merge("- a b\n", ours, theirs) == merged
+
+
+def test_a_bullet_that_both_have_typed_on_becomes_two_things() -> None:
+    assert merge("-\n", "- milk\n", "- call\n") == "- milk\n- call\n"
+
+
+def test_words_that_both_typed_on_a_task_are_no_second_task() -> None:
+    ours, theirs = (BASE.replace("t-1: one", f"t-1: one {words}") for words in ("again", "and again {p0}"))
+    merged = merge(BASE, apply(parse(ours), [START]).text, theirs)
+    assert "] t-1: one again and {p0}\n" in merged
+    assert parse(merged).problems == ()
 
 
 def test_without_a_base_everything_is_kept() -> None:

@@ -7,6 +7,10 @@ a copy of what it held (its base), and what is typed into it is merged into task
 An editor may also read the file, and save it over what orch wrote since, unaware. So the bases tell as well
 what could be read lately, and the newest version of tasks.md that is known to be right is kept beside them.
 
+If somebody saves just before a swap, it is taken back. Then they may have read what was there for a moment,
+and save over their own save what they make of that. So in this case theirs is the newest version, and ours
+is one that could be read.
+
 Everything here is done under the lock of tasks.md. Every step leaves files whose names say what they
 are, so a kill at any moment is repaired by the next `sweep`:
 
@@ -17,6 +21,9 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .orch/replaced/<stem>.next          what is swapped in: `newest` from then on
     .orch/replaced/newest               what tasks.md should be, as long as there is any base
     .orch/replaced/newest.lacked        as old as the first version that lacked something of it
+    .orch/replaced/newest.part          being written; worth nothing
+    .orch/replaced/<stem>.saved         what was saved just before a swap that was therefore taken back
+    .orch/replaced/<stem>.withdrawn     what was in its place for a moment
 
 where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
 """
@@ -71,6 +78,8 @@ class LateEdit:
     base: bytes
     """What the version held when it was replaced; empty where that is not known any more."""
     data: bytes
+    replaced: int
+    """When it was replaced, as far as that is known; nanoseconds since the epoch."""
 
 
 class Replaced:
@@ -99,8 +108,10 @@ class Replaced:
         staged = Staged(target.with_name(f"{_prefix(target)}{stem}"), stem, digest)
         part = target.with_name(f"{_prefix(target)}part-{secrets.token_hex(8)}")
         try:
-            self._write_base(stem, found)
+            # It comes first and goes last: what lies beside it was swapped in, or is worth nothing.
             _write(self._next(stem), data, like=None)
+            _set_time(self._next(stem))
+            self._write_base(stem, found)
             _write(part, data, like=found.status)
             part.rename(staged.path)
         except BaseException:
@@ -116,7 +127,7 @@ class Replaced:
                 self._base(stem).hardlink_to(self._folder / _NEWEST)
                 self._shared = self._base(stem)
                 return
-        _write(self._base(stem), found.data, like=None)
+        self._make_base(stem, found.data)
 
     def discard(self, staged: Staged) -> None:
         """Forget a version that was not swapped in."""
@@ -126,7 +137,7 @@ class Replaced:
     def retire(self, staged: Staged, unchanged: os.stat_result | None = None) -> None:
         """Watch what was swapped out just now: it lies where the new version was staged.
 
-        `unchanged` is what it looked like before it was found to hold its base.
+        `unchanged` is what it looked like before it was found to hold its base, if it did.
         """
         base = self._base(staged.stem)
         if base != self._shared:
@@ -136,34 +147,76 @@ class Replaced:
         place = self._keep(staged.path, staged.stem)
         if unchanged is not None:
             self._see(place, unchanged)
+        else:
+            _discard(self._saved(staged.stem))
 
-    def retire_ours(self, staged: Staged, data: bytes) -> None:
-        """Watch our own version `data`, which was swapped in and out again."""
+    def save(self, staged: Staged, theirs: bytes) -> None:
+        """Keep what a person has saved just before a swap: put back, it may be overwritten unaware."""
+        with contextlib.suppress(OSError):
+            if self.newest_digest() is None:
+                # Without one, nothing would seem to lack anything.
+                (self._folder / _NEWEST).hardlink_to(self._base(staged.stem))
+            self._write_part(theirs).rename(self._saved(staged.stem))
+
+    def withdraw(self, staged: Staged, ours: bytes, theirs: bytes, *, overwritten: bool) -> None:
+        """Watch what lies where the new version `ours` was staged, which was swapped in and out again.
+
+        It is ours, or what it was swapped out for, `theirs`, if something was saved over ours meanwhile.
+        """
         self._staged = None
-        self._keep_as(staged.path, staged.stem, data)
+        stem = self._rebase(ours)
+        if self._saved(staged.stem).exists():
+            with contextlib.suppress(OSError):
+                self._next(staged.stem).rename(self._withdrawn(staged.stem))
+        if overwritten:
+            # An emptied file is an editor in the middle of saving.
+            stem = self._rebase(theirs) if theirs.strip() else staged.stem
+        self._keep(staged.path, stem)
+        if stem != staged.stem:
+            _discard(self._base(staged.stem))
         _discard(self._next(staged.stem))
+
+    def withdrawn(self, saved: float) -> list[tuple[bytes, bytes]]:
+        """What a file may lack that was saved at `saved` (seconds since the epoch), the last swap first.
+
+        Each is what a person had saved, and the version that was in its place for a moment.
+        """
+        pairs = []
+        read = self._read_by(saved)
+        for ours in self._folder.glob("*.withdrawn"):
+            theirs = self._saved(ours.stem)
+            with contextlib.suppress(FileNotFoundError):
+                at = theirs.stat().st_mtime
+                if read - at < WATCH_SECONDS:
+                    pairs.append((at, theirs.read_bytes(), ours.read_bytes()))
+        return [(theirs, ours) for _, theirs, ours in sorted(pairs, reverse=True)]
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
-        self._keep_as(edit.path, edit.stem, edit.data)
+        self._keep(edit.path, self._rebase(edit.data))
+        _discard(self._base(edit.stem))
 
-    def _keep_as(self, path: Path, stem: str, base: bytes) -> None:
-        fresh = _stem(digest_of(base))
+    def _rebase(self, data: bytes) -> str:
+        """Keep `data` as the base of a version that is watched from now on; gives its stem."""
+        stem = _stem(digest_of(data))
         with contextlib.suppress(OSError):
             # Without it an edit could still be seen, only not be told from what was there before.
-            _write(self._base(fresh), base, like=None)
-            _set_time(self._base(fresh))
-        self._keep(path, fresh)
-        _discard(self._base(stem))
+            self._make_base(stem, data)
+        return stem
+
+    def _make_base(self, stem: str, data: bytes) -> None:
+        part = self._write_part(data)
+        # Before it gets its name: one that seems older than it is would seem to be followed by the newest.
+        _set_time(part)
+        part.rename(self._base(stem))
+
+    def _write_part(self, data: bytes) -> Path:
+        part = self._folder / f"{_NEWEST}.part"
+        _discard(part)
+        _write(part, data, like=None)
+        return part
 
     # --- what could be read lately -----------------------------------------------------------------------
-
-    def noted(self) -> int | None:
-        """When it was noted what tasks.md should be, None while that is not known. Cheap."""
-        try:
-            return (self._folder / _NEWEST).stat().st_mtime_ns
-        except OSError:
-            return None
 
     def newest_digest(self) -> str | None:
         """That of `newest`. Cheap while it is the same."""
@@ -175,20 +228,24 @@ class Replaced:
             newest = self.newest()
             if newest is None:
                 return None
-            self._newest = stamp, digest_of(newest)
+            self._newest = stamp, digest_of(newest[0])
         return self._newest[1]
 
-    def newest(self) -> bytes | None:
-        """What tasks.md should be, None once nothing is watched any more, or where it cannot be read."""
+    def newest(self) -> tuple[bytes, int] | None:
+        """What tasks.md should be, and when that was noted (nanoseconds since the epoch).
+
+        None once nothing is watched any more, or where it cannot be read.
+        """
+        path = self._folder / _NEWEST
         try:
-            return (self._folder / _NEWEST).read_bytes()
+            return path.read_bytes(), path.stat().st_mtime_ns
         except OSError:
             return None
 
     def remember(self, data: bytes, digest: str) -> None:
         """Note that tasks.md should be `data`, of that digest, if any other one could be read lately."""
         staged, self._staged = self._staged, None
-        _discard(self._folder / _LACKED)
+        self.lacks_nothing()
         # An emptied file is an editor in the middle of saving.
         if data.strip() and next(self._folder.glob("*.base"), None) is not None:
             fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
@@ -199,80 +256,103 @@ class Replaced:
     def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
         """Have `data` be the newest version; it is in `fresh` already, if that is given."""
         newest = self._folder / _NEWEST
-        part = newest.with_suffix(".part")
         try:
-            if self.newest_digest() != digest:
-                if fresh is None:
-                    _discard(part)
-                    _write(part, data, like=None)
+            if self.newest_digest() == digest:
+                _set_time(newest)
+            else:
+                fresh = fresh or self._write_part(data)
                 if self._shared is not None:
                     # Not before: what is as old as the newest version counts as known to it.
                     with contextlib.suppress(FileNotFoundError):
                         _set_time(self._shared)
                     self._shared = None
-                (fresh or part).replace(newest)
-            _set_time(newest)
+                _set_time(fresh)
+                fresh.replace(newest)
             self._newest = _stamp(newest), digest
         except OSError:
             # tasks.md is right without it; but what was right before must not come back.
-            _discard(part, newest)
+            _discard(newest)
 
     def recover(self, target: Path) -> None:
-        """Note the newest version where a kill right after it was swapped in prevented that."""
-        for path in self._folder.glob("*.next"):
+        """Note the newest version where a kill right after a swap prevented that."""
+        for path in sorted(self._folder.glob("*.next"), key=lambda path: path.stat().st_mtime_ns):
             stem = _STEM.fullmatch(path.stem)
-            if stem is None or not self._was_swapped_in(stem, target):
+            if stem is None:
                 _discard(path)
                 continue
-            with contextlib.suppress(FileNotFoundError):
-                _set_time(self._base(stem[0]), path.stat().st_mtime_ns)
-            path.replace(self._folder / _NEWEST)
+            base = self._base(stem[0])
+            beside = target.with_name(f"{_prefix(target)}{stem[0]}")
+            kept = beside.with_name(f"{beside.name}{KEPT}")
+            saved = self._saved(stem[0])
+            if _holds_other(stem[2], beside, kept, self._folder / f"{stem[0]}.old"):
+                _discard(saved)
+                with contextlib.suppress(FileNotFoundError):
+                    _set_time(base, path.stat().st_mtime_ns)
+                path.replace(self._folder / _NEWEST)
+            elif saved.exists():
+                # It was swapped in and out again, so somebody may have read it.
+                self._rebase(path.read_bytes())
+                path.replace(self._withdrawn(stem[0]))
+            else:
+                # Its base was not replaced, so it must not count as what somebody could have read before.
+                _discard(kept, beside, base, path)
 
-    def _was_swapped_in(self, stem: re.Match[str], target: Path) -> bool:
-        beside = target.with_name(f"{_prefix(target)}{stem[0]}")
-        for place in (beside.with_name(f"{beside.name}{KEPT}"), beside, self._folder / f"{stem[0]}.old"):
-            with contextlib.suppress(FileNotFoundError):
-                return digest_of(place.read_bytes())[:_DIGITS] != stem[2] and not place.samefile(target)
-        return False
-
-    def shown(self, saved: float) -> Iterator[tuple[float, bytes]]:
+    def shown(self, saved: float, *, followed: int) -> Iterator[tuple[float, bytes]]:
         """The versions that a file may be made from that was saved at `saved` (seconds since the epoch).
 
-        Each comes with the seconds from when it was replaced until then. What was not followed by the
-        newest version is not among them: that one does not tell what has come to it since.
+        Each comes with the seconds from when it was replaced until then. Which were replaced later than at
+        `followed` (nanoseconds) are not among them: what it is compared with does not tell what has come
+        to those since.
         """
-        followed = self.noted()
+        read = self._read_by(saved)
+        for path in self._folder.glob("*.base"):
+            status = path.stat()
+            age = read - status.st_mtime
+            if age < WATCH_SECONDS and status.st_mtime_ns <= followed:
+                yield age, path.read_bytes()
+
+    def _read_by(self, saved: float) -> float:
+        """When what is saved at `saved`, or what that was made from, was read at the latest; in seconds."""
         with contextlib.suppress(FileNotFoundError):
             # What was saved since was made from a version that was known to lack something already.
-            saved = min(saved, (self._folder / _LACKED).stat().st_mtime)
-        for path in self._folder.glob("*.base") if followed is not None else ():
-            status = path.stat()
-            age = saved - status.st_mtime
-            if age < WATCH_SECONDS and status.st_mtime_ns <= (followed or 0):
-                yield age, path.read_bytes()
+            return min(saved, (self._folder / _LACKED).stat().st_mtime)
+        return saved
 
     def lacks(self, saved: float) -> None:
         """Note that what was saved at `saved` (seconds since the epoch) lacks something of the newest one.
 
-        Until that is given back and `remember` is called, what is saved later counts as made from it: a
-        person who saves again and again may leave nobody the time to give it back.
+        Until that is given back and `remember` is called, what is saved later counts as made from it, and
+        nothing that tells of it is forgotten: a person who saves again and again may leave nobody the time
+        to give it back.
         """
         mark = self._folder / _LACKED
         with contextlib.suppress(FileExistsError):
             _write(mark, b"", like=None)
             _set_time(mark, int(saved * 1e9))
 
+    def lacks_nothing(self) -> None:
+        """Note that tasks.md has all that it should have, by whoever saved it."""
+        _discard(self._folder / _LACKED, *self._folder.glob("*.saved"), *self._folder.glob("*.withdrawn"))
+
     # --- watching ----------------------------------------------------------------------------------------
 
     def wait(self) -> float | None:
         """Seconds until `sweep` is worth calling, None while nothing is watched. Cheap; needs no lock."""
+        names: dict[str, os.DirEntry[str]] = {}
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
+            names = {entry.name: entry for entry in entries}
         waits = []
-        for entry, _ in self._entries():
+        for name, entry in names.items():
+            stem, _, kind = name.rpartition(".")
             with contextlib.suppress(FileNotFoundError):
-                status = entry.stat()
-                same = self._seen.get(entry.path) == (status.st_mtime_ns, status.st_size)
-                waits.append(max(0.0, (WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status)))
-        return min(waits, default=None)
+                if kind == "old":
+                    status = entry.stat()
+                    same = self._seen.get(entry.path) == (status.st_mtime_ns, status.st_size)
+                    waits.append((WATCH_SECONDS if same else QUIET_SECONDS) - self._age(status))
+                elif kind == "base" and f"{stem}.old" not in names:
+                    # Its version lies beside the file, or it is only what could be read.
+                    waits.append(WATCH_SECONDS - (self._now() - entry.stat().st_mtime))
+        return max(0.0, min(waits)) if waits else None
 
     def sweep(self, target: Path) -> list[LateEdit]:
         """Repair what a kill left, forget what was watched long enough, give what a person wrote."""
@@ -300,15 +380,15 @@ class Replaced:
         # An emptied file is an editor in the middle of saving: taken for an edit it would delete all.
         nothing = unchanged or not data.strip()
         if nothing and over:
-            _discard(path, self._base(stem))
+            _discard(path)
             self._seen.pop(str(path), None)
         if nothing or self._age(status) < QUIET_SECONDS:
             return None
         try:
-            base = self._base(stem).read_bytes()
+            base, replaced = self._base(stem).read_bytes(), self._base(stem).stat().st_mtime_ns
         except FileNotFoundError:
-            base = b""
-        return LateEdit(path, stem, base, data)
+            base, replaced = b"", status.st_mtime_ns
+        return LateEdit(path, stem, base, data, replaced)
 
     def _see(self, path: Path, status: os.stat_result) -> None:
         """Note that a version, which looked like this before it was read, held its base."""
@@ -330,12 +410,20 @@ class Replaced:
                     yield entry, stem
 
     def _drop_lonely_bases(self, stems: set[str]) -> None:
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                stem = entry.name.removesuffix(".base")
-                newest = entry.name.startswith(_NEWEST)
-                if (newest and not stems) or (stem != entry.name and stem not in stems):
-                    _discard(Path(entry.path))
+        """Forget the bases of versions that are not there, once nobody can save what they read any more.
+
+        As long as something is lacking, what tells of it stays: somebody may save all the time.
+        """
+        left = False
+        read = self._read_by(self._now())
+        for path in self._folder.glob("*.base"):
+            if path.stem in stems or read - path.stat().st_mtime < WATCH_SECONDS:
+                left = True
+            else:
+                _discard(path)
+        if not left:
+            self.lacks_nothing()
+            _discard(*self._folder.glob(f"{_NEWEST}*"))
 
     # --- repairing ---------------------------------------------------------------------------------------
 
@@ -364,7 +452,7 @@ class Replaced:
             # A swap by links was cut short before it did anything.
             _discard(path)
         elif digest_of(path.read_bytes())[:_DIGITS] == stem[2]:
-            # Never swapped in, or swapped in and out again: it holds nothing of anybody's.
+            # Never swapped in, or withdrawn: it holds nothing of anybody's.
             _discard(path, self._base(stem[0]))
         else:
             return self._keep(path, stem[0])
@@ -388,6 +476,20 @@ class Replaced:
 
     def _next(self, stem: str) -> Path:
         return self._folder / f"{stem}.next"
+
+    def _saved(self, stem: str) -> Path:
+        return self._folder / f"{stem}.saved"
+
+    def _withdrawn(self, stem: str) -> Path:
+        return self._folder / f"{stem}.withdrawn"
+
+
+def _holds_other(digits: str, *places: Path) -> bool:
+    """Whether the first file that there is of `places` holds another version than the one of that digest."""
+    for place in places:
+        with contextlib.suppress(FileNotFoundError):
+            return digest_of(place.read_bytes())[:_DIGITS] != digits
+    return False
 
 
 def _prefix(target: Path) -> str:

@@ -202,17 +202,19 @@ class TaskFile:
 
             def name(document: Document) -> Sequence[Change]:
                 nonlocal task
-                task = wish.evolve(id=names.next_id((*document.tasks, *taken)))
+                # It is there already if somebody saved what a swap that was taken back had shown.
+                if not _is_there(task, document):
+                    task = wish.evolve(id=names.next_id((*document.tasks, *taken)))
                 return [AddTask(task)]
 
             with self._hold(self._lock):
                 self._change(name)
             time.sleep(UNDO_SECONDS + TICK_SECONDS)
             try:
-                found = self.apply([AddTask(task)]).tasks.get(task.id)
+                document = self.apply([AddTask(task)])
             except TransientError:
                 return task.id  # It is added, and whoever works on the file now keeps it there.
-            if found is not None and tasks_md.is_same_task(task, found):
+            if _is_there(task, document):
                 return task.id
             taken.append(task.id)  # A person has typed that very id for something else.
         raise TransientError(f"{self._path} takes no new task", hint="`orch status` says what is wrong in it")
@@ -233,8 +235,11 @@ class TaskFile:
         try:
             # First what the file lacks: a sweep forgets what it was made from.
             self._sight.look()
+            known = self._sight.known
             if self._is_doubtful():
                 self._rewrite(_nothing, ())
+            elif known is not None and not known.document.blank:
+                self._replaced.lacks_nothing()
             edits = self._replaced.sweep(self._sight.target)
         except FileNotFoundError:
             return []  # an editor has moved it away for a moment
@@ -283,25 +288,26 @@ class TaskFile:
         document = found.document
         if not edits and not self._is_doubtful():
             return document
-        text = self._restore(found)
+        was = document.text
+        text = self._restore(found) if self._is_doubtful() else was
+        if text != was:
+            self._replaced.lacks(found.changed)
         for edit in edits:
-            text = tasks_md.merge(_text(edit.base), text, _text(edit.data))
-        return document if text == document.text else tasks_md.parse(text)
+            shown = self._replaced.shown(edit.replaced / 1e9, followed=edit.replaced)
+            typed = _give_back(shown, edit.base, _text(edit.data))
+            text = tasks_md.merge(_text(edit.base), text, typed)
+        return document if text == was else tasks_md.parse(text)
 
     def _restore(self, found: Found) -> str:
         """The text with what it lacks because it was made from a version that was replaced meanwhile."""
         text = found.document.text
-        newest = self._replaced.newest() if self._is_doubtful() else None
+        for theirs, ours in self._replaced.withdrawn(found.changed):
+            text = _give_back([(0.0, ours)], theirs, text)
+        newest = self._replaced.newest()
         if newest is None:
             return text
-        shown = ((age, _text(data)) for age, data in self._replaced.shown(found.changed))
-        origin = tasks_md.find_origin(shown, _text(newest), text)
-        if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
-            return text  # It lacks nothing, or a person took back just what orch had written.
-        restored = tasks_md.restore(origin.text, _text(newest), found.document)
-        if restored != text:
-            self._replaced.lacks(found.changed)
-        return restored
+        data, noted = newest
+        return _give_back(self._replaced.shown(found.changed, followed=noted), data, text)
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
@@ -349,20 +355,30 @@ class TaskFile:
             self._replaced.discard(staged)
             return None
         swapped_out = staged.path.stat()
-        if staged.path.read_bytes() == found.data:
+        saved = staged.path.read_bytes()
+        if saved == found.data:
             self._replaced.retire(staged, swapped_out)
             self._sight.replaced(wanted, staged.digest, by_person=by_person)
             return data, staged.digest
         # Somebody saved between the look and the swap. That version goes back to where its editor
-        # expects it: what is still being written to it then lands in the right place.
+        # expects it, at once: what is still being written to it then lands in the right place.
+        whole = _is_whole(saved, found.data)
+        if whole:
+            self._replaced.save(staged, saved)
         try:
             self._exchange(staged.path, target)
+            if not whole and _is_whole(now := target.read_bytes(), found.data):
+                self._replaced.save(staged, now)
+            overwritten = staged.path.read_bytes() != data
+            if overwritten:
+                # What somebody has saved over it meanwhile is later, so that goes there.
+                self._exchange(staged.path, target)
         except OSError as error:
             self._replaced.retire(staged)
             if isinstance(error, FileNotFoundError):
                 return None
             raise
-        self._replaced.retire_ours(staged, data)
+        self._replaced.withdraw(staged, data, saved, overwritten=overwritten)
         return None
 
     def _failure(self, error: OSError) -> OrchError:
@@ -383,8 +399,30 @@ def _share(descriptor: int) -> bool:
     return True
 
 
+def _is_there(task: Task, document: Document) -> bool:
+    """Whether a document has the task, and under its id."""
+    found = document.tasks.get(task.id)
+    return found is not None and tasks_md.is_same_task(task, found)
+
+
 def _nothing(_: Document) -> Sequence[Change]:
     return ()
+
+
+def _is_whole(saved: bytes, before: bytes) -> bool:
+    """Whether a version seems to be written to its end: it has the last line of the one before."""
+    return bool(saved.strip()) and before.rstrip().rpartition(b"\n")[2] in saved
+
+
+def _give_back(shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str) -> str:
+    """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`."""
+    kept = _text(newest)
+    if saved.startswith(kept):
+        return saved  # That was half-written yet.
+    origin = tasks_md.find_origin(((age, _text(data)) for age, data in shown), kept, saved)
+    if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
+        return saved  # It lacks nothing, or a person took back just what orch had written.
+    return tasks_md.restore(origin.text, kept, tasks_md.parse(saved))
 
 
 def _text(data: bytes) -> str:

@@ -1,9 +1,9 @@
 """Brings two versions of tasks.md together that were made from the same one. Pure."""
 
+import re
 from collections import Counter, deque
 from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import chain
 from typing import NamedTuple
 
 from orch.core.actions import Change, SetId, SetMark
@@ -20,8 +20,9 @@ def merge(base: str, ours: str, theirs: str) -> str:
 
     The marks, ids and bullets that orch changed from `base` to `ours` are made in `theirs` too, so
     that a line which orch changed and a person edited keeps both; and each task is merged by itself,
-    wherever it was moved to. What still collides is kept from both sides, ours first: nothing that was
-    typed is lost, at worst a line is there twice.
+    wherever it was moved to. A line that both sides only typed on has the words of both. What still
+    collides is kept from both sides, ours first: nothing that was typed is lost, at worst a line is there
+    twice.
     """
     if theirs == base:
         return ours
@@ -89,8 +90,12 @@ def _merge_tasks(base: Document, ours: Document, theirs: Document) -> tuple[str,
 # --- by lines --------------------------------------------------------------------------------------
 
 
+_WORD = re.compile(r"\s*\S+")
+"""A word with the space before it."""
+
+
 class _Hunk(NamedTuple):
-    """Lines `start` to `end` of the base became `lines`."""
+    """Lines (or words) `start` to `end` of the base became `lines`."""
 
     start: int
     end: int
@@ -99,8 +104,13 @@ class _Hunk(NamedTuple):
 
 def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
     base, ours, theirs = (_lines(text.removeprefix(BOM)) for text in (base_text, our_text, their_text))
+    bom = BOM if our_text.startswith(BOM) else ""
+    return bom + "".join(_merge_sequences(base, ours, theirs))
+
+
+def _merge_sequences(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
     queues = (deque(_hunks(base, ours)), deque(_hunks(base, theirs)))
-    merged = [BOM] if our_text.startswith(BOM) else []
+    merged: list[str] = []
     at = 0
     while any(queues):
         first = min(queue[0][:2] for queue in queues if queue)
@@ -122,9 +132,9 @@ def _merge_lines(base_text: str, our_text: str, their_text: str) -> str:
         elif not taken[0]:
             merged += their_side
         else:
-            merged += our_side + _added(base[start:end], our_side, their_side)
+            merged += _both(base[start:end], our_side, their_side)
         at = end
-    return "".join(chain(merged, base[at:]))
+    return [*merged, *base[at:]]
 
 
 def _lines(text: str) -> list[str]:
@@ -160,6 +170,24 @@ def _side(base: Sequence[str], start: int, end: int, hunks: Sequence[_Hunk]) -> 
         lines += [*base[at : hunk.start], *hunk.lines]
         at = hunk.end
     return [*lines, *base[at:end]]
+
+
+def _both(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
+    """What becomes of lines of the base that were changed on both sides."""
+    if base and ours and theirs:
+        words = [_WORD.findall(lines[0]) for lines in (base, ours, theirs)]
+        # A bullet alone is not yet the line of anything.
+        if len(words[0]) > 1 and all(_is_in(words[0], more) for more in words[1:]):
+            # One line that both have typed on: twice it would be one task too many.
+            line = "".join(_merge_sequences(*words)) + ours[0][len(ours[0].rstrip()) :]
+            return [line, *_merge_sequences(base[1:], ours[1:], theirs[1:])]
+    return [*ours, *_added(base, ours, theirs)]
+
+
+def _is_in(words: Sequence[str], more: Sequence[str]) -> bool:
+    """Whether all words are among those, in their order."""
+    left = iter(more)
+    return all(word in left for word in words)
 
 
 def _added(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
