@@ -445,6 +445,27 @@ def test_what_was_there_for_a_moment_and_had_more_than_orch_wrote_loses_nothing(
     assert [desk.text.count(word) for word in words] == [1] * len(words)
 
 
+@pytest.mark.parametrize("made_from", [0, 1], ids=["ours", "theirs"])
+def test_a_line_that_had_an_id_for_a_moment_is_there_once(desk: Desk, made_from: int) -> None:
+    """Whatever the next one who saves it with more had read: the one with the id, or the one without."""
+    desk.path.write_text(TEXT.replace("[] t-2: y\n", "[] t-2: y\n[] typed\n"))
+    shown: list[str] = []
+
+    def swapping(one: Path, other: Path) -> None:
+        if not shown:
+            save_by_rename(desk.path, desk.text.replace("words", "words\none"))
+        exchange(one, other)
+        shown.append(desk.text)
+        if len(shown) == 2:
+            save_by_rename(desk.path, shown[made_from].replace("typed", "typed two"))
+
+    desk.store(swapping).apply([SetId("[] typed", 5, "t-3")])
+    assert "[] t-3: typed\n" in shown[0]
+    desk.put_away()
+    assert re.findall(".*typed.*", desk.text) == ["[] t-3: typed two" if made_from == 0 else "[] typed two"]
+    assert desk.text.count("one") == 1
+
+
 @STEPS
 def test_an_editor_that_had_the_file_open_loses_nothing(desk: Desk, swap: Exchange) -> None:
     store = desk.store(swap)

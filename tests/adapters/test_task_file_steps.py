@@ -4,6 +4,8 @@ The steps are what Python audits (opening, renaming, removing a file and so on) 
 a case is about follows from its seed, so a failure tells all that is needed to repeat it.
 """
 
+import contextlib
+import itertools
 import random
 import sys
 from pathlib import Path
@@ -12,12 +14,14 @@ from typing import TextIO
 import pytest
 
 from orch.adapters.store.exchange import exchange
-from orch.adapters.store.replaced import QUIET_SECONDS
+from orch.adapters.store.replaced import QUIET_SECONDS, WATCH_SECONDS
 from orch.core.actions import SetMark
 from orch.core.model import PENDING
 from orch.core.tasks_md import parse
+from orch.errors import TransientError
 from tests.adapters.crash import STEPS, watching
 from tests.adapters.test_task_file import ACTIVE, START, Desk, Killed, save_by_rename
+from tests.adapters.test_task_file_unaware import shift
 
 WATCHED = {*STEPS, "os.utime", "swap"} - {"fcntl.flock"}
 """A lock is let go of also by who is killed."""
@@ -167,3 +171,41 @@ def test_nothing_is_lost_whatever_happens_before_any_step(tmp_path: Path, ways: 
         document = parse(desk.text)
         assert {name: task.mark for name, task in document.tasks.items()} == MARKS, case
         assert document.problems == (), case
+
+
+def test_nothing_is_lost_where_the_file_is_away_at_any_step_of_a_start(tmp_path: Path) -> None:
+    """orch was killed when it had swapped out what somebody saved, and starts when that is long ago."""
+    for place in itertools.count():
+        desk = new_desk(tmp_path / str(place))
+
+        def swapping(one: Path, other: Path, desk: Desk = desk) -> None:
+            save_by_rename(desk.path, f"{desk.text}typed\n")
+            exchange(one, other)
+            raise Killed
+
+        with pytest.raises(Killed):
+            desk.store(swapping).apply([START])
+        desk.ahead += WATCH_SECONDS + 1
+        shift(desk, -WATCH_SECONDS - 1)
+        away = desk.path.with_name("tasks.md~")
+        steps = 0
+
+        def move(_event: str, desk: Desk = desk, away: Path = away, place: int = place) -> None:
+            nonlocal steps
+            if steps == place:
+                desk.path.rename(away)
+            elif away.exists():
+                away.rename(desk.path)
+            steps += 1
+
+        store = desk.store()
+        with watching(move), contextlib.suppress(TransientError):
+            store.settle()
+        if away.exists():
+            away.rename(desk.path)
+        desk.store().settle()
+        desk.put_away()
+        assert desk.text.count("typed") == 1, place
+        if steps <= place:
+            break
+    assert place > 20

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from orch.adapters.store.exchange import exchange, exchange_by_link
-from orch.adapters.store.replaced import WATCH_SECONDS
+from orch.adapters.store.replaced import QUIET_SECONDS, WATCH_SECONDS
+from orch.adapters.store.sight import EMPTIED_SECONDS
 from orch.adapters.store.task_file import PACE_SECONDS, UNDO_SECONDS, TaskFile
-from orch.core.actions import AddTask, SetId, SetMark
+from orch.core.actions import AddTask, Change, SetId, SetMark
 from orch.core.model import PENDING, Task
 from orch.core.tasks_md import parse
 from orch.errors import TransientError
@@ -169,6 +170,54 @@ def test_they_lose_nothing_either_where_one_command_after_the_other_gives_up(des
     assert document.tasks["t-3"].title == "z"
     assert document.tasks["t-1"].mark == ACTIVE
     assert f"more-{len(swaps) - 2}" in desk.text
+
+
+@pytest.mark.parametrize("change", [ADD, START], ids=["a task", "a mark"])
+@pytest.mark.parametrize("swaps", [3, 4], ids=["before the exchange back", "after it"])
+def test_they_lose_nothing_either_where_orch_is_killed_in_the_next_swap(
+    desk: Desk, change: Change, swaps: int
+) -> None:
+    """The swap that is to give it back is taken back, and somebody had read what was there for a moment."""
+    desk.store().apply([change])
+    save_by_rename(desk.path, TEXT)
+    shown: list[str] = []
+
+    def swapping(one: Path, other: Path) -> None:
+        if len(shown) == swaps:
+            raise Killed
+        if not shown:
+            save_by_rename(desk.path, f"{TEXT}first\n")
+        if len(shown) == 2:
+            save_by_rename(desk.path, f"{desk.text}third\n")
+        exchange(one, other)
+        shown.append(desk.text)
+        if len(shown) == 2:
+            save_by_rename(desk.path, f"{shown[0]}second\n")
+
+    with pytest.raises(Killed):
+        desk.store(swapping).settle()
+    save_by_rename(desk.path, f"{shown[0]}second\nthird\nlast\n")
+    desk.ahead += QUIET_SECONDS
+    desk.store().settle()
+    desk.put_away()
+    tasks = parse(desk.text).tasks
+    assert tasks["t-3"].title == "z" if change == ADD else tasks["t-1"].mark == ACTIVE
+    assert [desk.text.count(word) for word in ("first", "second", "third", "last")] == [1, 1, 1, 1]
+
+
+def test_a_file_that_stays_empty_is_not_watched_for_ever(desk: Desk) -> None:
+    desk.store().apply([ADD])
+    save_by_rename(desk.path, EDITED)
+
+    def swapping(_one: Path, _other: Path) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        desk.store(swapping).settle()
+    assert "newest.lacked" in names(desk.replaced)
+    desk.path.write_text("\n")
+    desk.ahead += EMPTIED_SECONDS
+    desk.put_away()
 
 
 def test_nothing_is_watched_any_more_once_they_have_put_it_right_themselves(desk: Desk) -> None:
@@ -434,12 +483,13 @@ def test_a_new_task_that_is_typed_on_before_it_is_told_is_there_once(desk: Desk)
     assert desk.text.count("more") == 1
 
 
-def test_an_id_that_a_person_has_typed_meanwhile_is_left_to_them(desk: Desk) -> None:
-    typed = TEXT + "[] t-3: another thing\n"
+@pytest.mark.parametrize("title", ["another thing", "zoot"])
+def test_an_id_that_a_person_has_typed_meanwhile_is_left_to_them(desk: Desk, title: str) -> None:
+    typed = f"{TEXT}[] t-3: {title}\n"
     steps = [lambda: save_by_rename(desk.path, typed)]
-    assert desk.store(during(steps)).add(Task("", "z"), []) == "t-4"
+    assert desk.store(during(steps)).add(Task("", "zoom"), []) == "t-4"
     tasks = parse(desk.text).tasks
-    assert (tasks["t-3"].title, tasks["t-4"].title) == ("another thing", "z")
+    assert (tasks["t-3"].title, tasks["t-4"].title) == (title, "zoom")
 
 
 @pytest.mark.parametrize(("place", "told", "line"), [("## Active", "t-3", 5), ("[] t-1: x", "t-4", 3)])

@@ -72,6 +72,15 @@ def test_words_that_both_typed_on_a_task_are_no_second_task() -> None:
     assert parse(merged).problems == ()
 
 
+def test_what_both_inserted_is_there_once_wherever_it_seems_to_begin() -> None:
+    base = "a\n\nb\n\nc\n"
+    both = "a\n\nb\n\nnew\nits note\n\nc\n"
+    assert merge(base, f"{both}end\n", f"top\n{both}") == f"top\n{both}end\n"
+    task = "## Pending\n\n[] t-1: x\n\n[] t-3: z\n  note\n\n## Active\n"
+    without = "## Pending\n\n[] t-1: x\n\n## Active\n"
+    assert merge(without, f"{task}end\n", f"top\n{task}") == f"top\n{task}end\n"
+
+
 def test_without_a_base_everything_is_kept() -> None:
     assert merge("", "a\nb\n", "b\nc\n") == "a\nb\nc\n"
 

@@ -24,6 +24,7 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .orch/replaced/newest.part          being written; worth nothing
     .orch/replaced/<stem>.saved         what was saved just before a swap that was therefore taken back
     .orch/replaced/<stem>.withdrawn     what was in its place for a moment
+    .orch/replaced/<stem>.found         what orch had made that from
 
 where the stem is the digest of the base, the digest of what was to be swapped in, and a random token.
 """
@@ -80,6 +81,20 @@ class LateEdit:
     data: bytes
     replaced: int
     """When it was replaced, as far as that is known; nanoseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A swap that was taken back."""
+
+    found: bytes
+    """What was to be replaced."""
+    ours: bytes
+    """What was in its place for a moment."""
+    theirs: bytes
+    """What a person had saved just before, which is there again."""
+    saved: float
+    """When it was taken back; seconds since the epoch."""
 
 
 class Replaced:
@@ -155,7 +170,7 @@ class Replaced:
         with contextlib.suppress(OSError):
             if self.newest_digest() is None:
                 # Without one, nothing would seem to lack anything.
-                (self._folder / _NEWEST).hardlink_to(self._base(staged.stem))
+                self._write_part(self._base(staged.stem).read_bytes()).rename(self._folder / _NEWEST)
             self._write_part(theirs).rename(self._saved(staged.stem))
 
     def withdraw(self, staged: Staged, ours: bytes, theirs: bytes, *, overwritten: bool) -> None:
@@ -167,7 +182,7 @@ class Replaced:
         stem = self._rebase(ours)
         if self._saved(staged.stem).exists():
             with contextlib.suppress(OSError):
-                self._next(staged.stem).rename(self._withdrawn(staged.stem))
+                self._note_withdrawal(staged.stem)
         if overwritten:
             # An emptied file is an editor in the middle of saving.
             stem = self._rebase(theirs) if theirs.strip() else staged.stem
@@ -176,20 +191,24 @@ class Replaced:
             _discard(self._base(staged.stem))
         _discard(self._next(staged.stem))
 
-    def withdrawn(self, saved: float) -> list[tuple[bytes, bytes]]:
-        """What a file may lack that was saved at `saved` (seconds since the epoch), the last swap first.
+    def _note_withdrawal(self, stem: str) -> None:
+        self._write_part(self._base(stem).read_bytes()).rename(self._found(stem))
+        self._next(stem).rename(self._withdrawn(stem))
 
-        Each is what a person had saved, and the version that was in its place for a moment.
+    def withdrawn(self, saved: float) -> list[Withdrawn]:
+        """The swaps of which a file may lack something that was saved at `saved`, the last one first.
+
+        `saved` is in seconds since the epoch.
         """
-        pairs = []
         read = self._read_by(saved)
+        swaps = []
         for ours in self._folder.glob("*.withdrawn"):
             theirs = self._saved(ours.stem)
-            with contextlib.suppress(FileNotFoundError):
-                at = theirs.stat().st_mtime
-                if read - at < WATCH_SECONDS:
-                    pairs.append((at, theirs.read_bytes(), ours.read_bytes()))
-        return [(theirs, ours) for _, theirs, ours in sorted(pairs, reverse=True)]
+            at = theirs.stat().st_mtime
+            if read - at < WATCH_SECONDS:
+                found = self._found(ours.stem).read_bytes()
+                swaps.append(Withdrawn(found, ours.read_bytes(), theirs.read_bytes(), at))
+        return sorted(swaps, key=lambda swap: -swap.saved)
 
     def accept(self, edit: LateEdit) -> None:
         """Note that an edit is in tasks.md now. Its file is watched on, from what it holds now."""
@@ -285,14 +304,15 @@ class Replaced:
             kept = beside.with_name(f"{beside.name}{KEPT}")
             saved = self._saved(stem[0])
             if _holds_other(stem[2], beside, kept, self._folder / f"{stem[0]}.old"):
-                _discard(saved)
+                # It has all that was lacking before.
+                self.lacks_nothing()
                 with contextlib.suppress(FileNotFoundError):
                     _set_time(base, path.stat().st_mtime_ns)
                 path.replace(self._folder / _NEWEST)
             elif saved.exists():
                 # It was swapped in and out again, so somebody may have read it.
                 self._rebase(path.read_bytes())
-                path.replace(self._withdrawn(stem[0]))
+                self._note_withdrawal(stem[0])
             else:
                 # Its base was not replaced, so it must not count as what somebody could have read before.
                 _discard(kept, beside, base, path)
@@ -332,7 +352,9 @@ class Replaced:
 
     def lacks_nothing(self) -> None:
         """Note that tasks.md has all that it should have, by whoever saved it."""
-        _discard(self._folder / _LACKED, *self._folder.glob("*.saved"), *self._folder.glob("*.withdrawn"))
+        # What was withdrawn goes first: it cannot be told of without the others.
+        kinds = (".withdrawn", ".saved", ".found")
+        _discard(self._folder / _LACKED, *(path for kind in kinds for path in self._folder.glob(f"*{kind}")))
 
     # --- watching ----------------------------------------------------------------------------------------
 
@@ -442,9 +464,10 @@ class Replaced:
                 _discard(path)
             elif stem and self._base(stem[0]).exists():
                 # Without a base it is not ours: a repository may hold a file of any name.
-                with contextlib.suppress(FileNotFoundError):
+                place: Path | None = path
+                with contextlib.suppress(FileNotFoundError):  # an editor has moved the file away for a moment
                     place = self._put_away(path, stem, target)
-                    kept += [(place, stem[0])] if place and place.parent == target.parent else []
+                kept += [(place, stem[0])] if place and place.parent == target.parent else []
         return kept
 
     def _put_away(self, path: Path, stem: re.Match[str], target: Path) -> Path | None:
@@ -479,6 +502,9 @@ class Replaced:
 
     def _saved(self, stem: str) -> Path:
         return self._folder / f"{stem}.saved"
+
+    def _found(self, stem: str) -> Path:
+        return self._folder / f"{stem}.found"
 
     def _withdrawn(self, stem: str) -> Path:
         return self._folder / f"{stem}.withdrawn"

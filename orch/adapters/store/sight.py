@@ -17,6 +17,9 @@ from orch.core.values import dataclass
 SAVING_SECONDS = 0.5
 """How long a file that is away or empty is taken for one that is just being saved."""
 
+EMPTIED_SECONDS = 30.0
+"""How long one that is empty may belong to an editor that is just slow."""
+
 PAUSE_SECONDS = 0.005
 """Between two looks at a lock or a file that another process is about to leave."""
 
@@ -71,6 +74,12 @@ class Sight:
     def target(self) -> Path:
         """The file itself, where the path is a symbolic link."""
         return Path(os.path.realpath(self._path))
+
+    @property
+    def is_emptied(self) -> bool:
+        """Whether there was nothing in the file at the last look, and there was not long before."""
+        known = self.known
+        return known is not None and known.document.blank and known.looked - known.since < EMPTIED_SECONDS
 
     def look(self) -> None:
         """Bring what is known up to date."""

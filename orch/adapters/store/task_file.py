@@ -203,7 +203,8 @@ class TaskFile:
             def name(document: Document) -> Sequence[Change]:
                 nonlocal task
                 # It is there already if somebody saved what a swap that was taken back had shown.
-                if not _is_there(task, document):
+                there = document.tasks.get(task.id)
+                if there is None or not there.title.startswith(wish.title):
                     task = wish.evolve(id=names.next_id((*document.tasks, *taken)))
                 return [AddTask(task)]
 
@@ -214,7 +215,8 @@ class TaskFile:
                 document = self.apply([AddTask(task)])
             except TransientError:
                 return task.id  # It is added, and whoever works on the file now keeps it there.
-            if _is_there(task, document):
+            found = document.tasks.get(task.id)
+            if found is not None and tasks_md.is_same_task(task, found):
                 return task.id
             taken.append(task.id)  # A person has typed that very id for something else.
         raise TransientError(f"{self._path} takes no new task", hint="`orch status` says what is wrong in it")
@@ -235,10 +237,9 @@ class TaskFile:
         try:
             # First what the file lacks: a sweep forgets what it was made from.
             self._sight.look()
-            known = self._sight.known
             if self._is_doubtful():
                 self._rewrite(_nothing, ())
-            elif known is not None and not known.document.blank:
+            elif not self._sight.is_emptied:
                 self._replaced.lacks_nothing()
             edits = self._replaced.sweep(self._sight.target)
         except FileNotFoundError:
@@ -301,8 +302,10 @@ class TaskFile:
     def _restore(self, found: Found) -> str:
         """The text with what it lacks because it was made from a version that was replaced meanwhile."""
         text = found.document.text
-        for theirs, ours in self._replaced.withdrawn(found.changed):
-            text = _give_back([(0.0, ours)], theirs, text)
+        for swap in self._replaced.withdrawn(found.changed):
+            # What was made from ours keeps what is ours: the ids and marks that are in it.
+            both = tasks_md.merge(_text(swap.found), _text(swap.ours), _text(swap.theirs))
+            text = _give_back([(0.0, swap.ours)], swap.theirs, text, both)
         newest = self._replaced.newest()
         if newest is None:
             return text
@@ -399,12 +402,6 @@ def _share(descriptor: int) -> bool:
     return True
 
 
-def _is_there(task: Task, document: Document) -> bool:
-    """Whether a document has the task, and under its id."""
-    found = document.tasks.get(task.id)
-    return found is not None and tasks_md.is_same_task(task, found)
-
-
 def _nothing(_: Document) -> Sequence[Change]:
     return ()
 
@@ -414,15 +411,20 @@ def _is_whole(saved: bytes, before: bytes) -> bool:
     return bool(saved.strip()) and before.rstrip().rpartition(b"\n")[2] in saved
 
 
-def _give_back(shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str) -> str:
-    """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`."""
+def _give_back(
+    shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str, both: str | None = None
+) -> str:
+    """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`.
+
+    With `both`, what these two come to together, it gets that instead.
+    """
     kept = _text(newest)
     if saved.startswith(kept):
         return saved  # That was half-written yet.
     origin = tasks_md.find_origin(((age, _text(data)) for age, data in shown), kept, saved)
     if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
         return saved  # It lacks nothing, or a person took back just what orch had written.
-    return tasks_md.restore(origin.text, kept, tasks_md.parse(saved))
+    return tasks_md.restore(origin.text, kept, tasks_md.parse(saved), both)
 
 
 def _text(data: bytes) -> str:

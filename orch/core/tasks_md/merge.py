@@ -155,11 +155,21 @@ def _hunks(base: Sequence[str], other: Sequence[str]) -> list[_Hunk]:
         tail += 1
     middle = base[low : len(base) - tail], other[low : len(other) - tail]
     matcher = SequenceMatcher(None, *middle, autojunk=False)
-    return [
-        _Hunk(low + start, low + end, other[low + other_start : low + other_end])
-        for tag, start, end, other_start, other_end in matcher.get_opcodes()
-        if tag != "equal"
-    ]
+    hunks: list[_Hunk] = []
+    for tag, start, end, other_start, other_end in matcher.get_opcodes():
+        if tag != "equal":
+            hunk = _Hunk(low + start, low + end, other[low + other_start : low + other_end])
+            hunks.append(_slide(hunk, base, hunks[-1].end + 1 if hunks else 0))
+    return hunks
+
+
+def _slide(hunk: _Hunk, base: Sequence[str], least: int) -> _Hunk:
+    """The same insertion as far up as possible: those of two versions must be at the same place."""
+    start, end, lines = hunk
+    while start == end > least and lines[-1] == base[start - 1]:
+        start = end = start - 1
+        lines = [lines[-1], *lines[:-1]]
+    return _Hunk(start, end, lines)
 
 
 def _side(base: Sequence[str], start: int, end: int, hunks: Sequence[_Hunk]) -> list[str]:

@@ -42,11 +42,11 @@ def find_origin(shown: Iterable[tuple[float, str]], kept: str, found: str) -> Or
     return min(origins, default=None)
 
 
-def restore(shown: str, kept: str, found: Document) -> str:
+def restore(shown: str, kept: str, found: Document, wanted: str | None = None) -> str:
     """The text of `found`, with what `kept` has more than `shown` if `found` was made from `shown`.
 
     `shown` could be read for a while, and `kept` is what the file should have been when `found` was
-    saved over it.
+    saved over it. If it is `wanted` that it should have been, `kept` only tells whether it was made so.
     """
     was, there = _count(shown), _count(found.text)
     lacking = _count(kept) - was
@@ -56,7 +56,7 @@ def restore(shown: str, kept: str, found: Document) -> str:
     before, after = parse(shown), parse(kept)
     if not _is_unaware(before, after, found, lacking):
         return found.text
-    return merge_documents(before, after, found)
+    return merge_documents(before, after if wanted is None else parse(wanted), found)
 
 
 def is_same_task(task: Task, other: Task) -> bool:
