@@ -58,6 +58,8 @@ _DIGITS = 16
 """So much of a digest is in a name."""
 _NEWEST = "newest"
 _LACKED = f"{_NEWEST}.lacked"
+_LACKING = {".lacked", ".withdrawn", ".saved", ".found"}
+"""What tells of what tasks.md lacks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +205,12 @@ class Replaced:
         read = self._read_by(saved)
         swaps = []
         for ours in self._folder.glob("*.withdrawn"):
-            theirs = self._saved(ours.stem)
-            at = theirs.stat().st_mtime
-            if read - at < WATCH_SECONDS:
-                found = self._found(ours.stem).read_bytes()
-                swaps.append(Withdrawn(found, ours.read_bytes(), theirs.read_bytes(), at))
+            with contextlib.suppress(FileNotFoundError):  # a kill while they were discarded
+                theirs = self._saved(ours.stem)
+                at = theirs.stat().st_mtime
+                if read - at < WATCH_SECONDS:
+                    found = self._found(ours.stem).read_bytes()
+                    swaps.append(Withdrawn(found, ours.read_bytes(), theirs.read_bytes(), at))
         return sorted(swaps, key=lambda swap: -swap.saved)
 
     def accept(self, edit: LateEdit) -> None:
@@ -352,9 +355,7 @@ class Replaced:
 
     def lacks_nothing(self) -> None:
         """Note that tasks.md has all that it should have, by whoever saved it."""
-        # What was withdrawn goes first: it cannot be told of without the others.
-        kinds = (".withdrawn", ".saved", ".found")
-        _discard(self._folder / _LACKED, *(path for kind in kinds for path in self._folder.glob(f"*{kind}")))
+        _discard(*(path for path in self._folder.glob("*") if path.suffix in _LACKING))
 
     # --- watching ----------------------------------------------------------------------------------------
 

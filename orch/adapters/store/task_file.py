@@ -294,6 +294,7 @@ class TaskFile:
         if text != was:
             self._replaced.lacks(found.changed)
         for edit in edits:
+            # It may have been made from an older version, as any other.
             shown = self._replaced.shown(edit.replaced / 1e9, followed=edit.replaced)
             typed = _give_back(shown, edit.base, _text(edit.data))
             text = tasks_md.merge(_text(edit.base), text, typed)
