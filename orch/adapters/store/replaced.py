@@ -57,8 +57,9 @@ _PART = re.compile(r"part-[0-9a-f]{16}")
 _DIGITS = 16
 """So much of a digest is in a name."""
 _NEWEST = "newest"
+_FRESH = f"{_NEWEST}.part"
 _LACKED = f"{_NEWEST}.lacked"
-_LACKING = {".lacked", ".withdrawn", ".saved", ".found"}
+_LACKING = (".lacked", ".withdrawn", ".saved", ".found")
 """What tells of what tasks.md lacks."""
 
 
@@ -204,7 +205,7 @@ class Replaced:
         """
         read = self._read_by(saved)
         swaps = []
-        for ours in self._folder.glob("*.withdrawn"):
+        for ours in self._all(".withdrawn"):
             with contextlib.suppress(FileNotFoundError):  # a kill while they were discarded
                 theirs = self._saved(ours.stem)
                 at = theirs.stat().st_mtime
@@ -233,7 +234,7 @@ class Replaced:
         part.rename(self._base(stem))
 
     def _write_part(self, data: bytes) -> Path:
-        part = self._folder / f"{_NEWEST}.part"
+        part = self._folder / _FRESH
         _discard(part)
         _write(part, data, like=None)
         return part
@@ -269,11 +270,11 @@ class Replaced:
         staged, self._staged = self._staged, None
         self.lacks_nothing()
         # An emptied file is an editor in the middle of saving.
-        if data.strip() and next(self._folder.glob("*.base"), None) is not None:
+        if data.strip() and self._names(".base"):
             fresh = self._next(staged.stem) if staged is not None and staged.digest == digest else None
             self._note(data, digest, fresh)
         # Whatever else was to be the newest version is older.
-        _discard(*self._folder.glob("*.next"))
+        _discard(*self._all(".next"))
 
     def _note(self, data: bytes, digest: str, fresh: Path | None) -> None:
         """Have `data` be the newest version; it is in `fresh` already, if that is given."""
@@ -297,7 +298,7 @@ class Replaced:
 
     def recover(self, target: Path) -> None:
         """Note the newest version where a kill right after a swap prevented that."""
-        for path in sorted(self._folder.glob("*.next"), key=lambda path: path.stat().st_mtime_ns):
+        for path in sorted(self._all(".next"), key=lambda path: path.stat().st_mtime_ns):
             stem = _STEM.fullmatch(path.stem)
             if stem is None:
                 _discard(path)
@@ -328,7 +329,7 @@ class Replaced:
         to those since.
         """
         read = self._read_by(saved)
-        for path in self._folder.glob("*.base"):
+        for path in self._all(".base"):
             status = path.stat()
             age = read - status.st_mtime
             if age < WATCH_SECONDS and status.st_mtime_ns <= followed:
@@ -355,7 +356,7 @@ class Replaced:
 
     def lacks_nothing(self) -> None:
         """Note that tasks.md has all that it should have, by whoever saved it."""
-        _discard(*(path for path in self._folder.glob("*") if path.suffix in _LACKING))
+        _discard(*self._all(*_LACKING))
 
     # --- watching ----------------------------------------------------------------------------------------
 
@@ -439,14 +440,14 @@ class Replaced:
         """
         left = False
         read = self._read_by(self._now())
-        for path in self._folder.glob("*.base"):
+        for path in self._all(".base"):
             if path.stem in stems or read - path.stat().st_mtime < WATCH_SECONDS:
                 left = True
             else:
                 _discard(path)
         if not left:
             self.lacks_nothing()
-            _discard(*self._folder.glob(f"{_NEWEST}*"))
+            _discard(self._folder / _NEWEST, self._folder / _FRESH)
 
     # --- repairing ---------------------------------------------------------------------------------------
 
@@ -494,6 +495,15 @@ class Replaced:
             place = path.with_name(_STEM.sub(stem, path.name.removesuffix(KEPT)))
             path.rename(place)
         return place
+
+    def _all(self, *kinds: str) -> list[Path]:
+        return [self._folder / name for name in self._names(*kinds)]
+
+    def _names(self, *kinds: str) -> list[str]:
+        """The names that end in one of those. There may be hundreds of others: glob takes long."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
+            return [entry.name for entry in entries if entry.name.endswith(kinds)]
+        return []
 
     def _base(self, stem: str) -> Path:
         return self._folder / f"{stem}.base"
