@@ -30,6 +30,8 @@ class Draft:
         self.runs: dict[str, Run] = dict(state.runs)
         self.live: set[str] = set(state.live)
         self._recall: set[str] = set()
+        self._recalled: set[str] = set()
+        """What was looked up, and was wanted."""
         self.actions: list[Action] = []
         self.changes: list[Change] = []
         self.wake_at = math.inf
@@ -63,7 +65,10 @@ class Draft:
 
     def recall(self, name: str) -> bool:
         """Whether it is known how the latest run of a task went, if any. If not, it is looked up."""
-        if name in self.runs or name in self.seen.recalled:
+        if name in self.seen.recalled:
+            self._recalled.add(name)
+            return True
+        if name in self.runs:
             return True
         self._recall.add(name)
         if name not in self.before.recall:
@@ -137,8 +142,11 @@ class Draft:
             self.change(events=tuple(self._events))
         if self._moved:
             self.change(runs=self.runs, live=frozenset(self.live))
-        if self._recall != self.state.recall:
-            self.change(recall=frozenset(self._recall))
+        # What is missing is decided upon together with what is known by now: else one task after the other
+        # might be looked up and let go of without end.
+        recall = frozenset(self._recall | self._recalled if self._recall else ())
+        if recall != self.state.recall:
+            self.change(recall=recall)
         return Decision(self.state, tuple(self.actions), self.wake_at)
 
     def _forget_runs(self) -> None:

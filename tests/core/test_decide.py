@@ -621,6 +621,17 @@ def test_nothing_is_claimed_or_taken_back_while_the_run_directories_cannot_be_re
     assert decision.wake_at == 2.0
 
 
+def test_what_is_missing_is_looked_up_with_what_is_known_only_for_now() -> None:
+    """Else one would be let go of while the other is looked up, without end."""
+    marks = [f"[🟡 {RunKey(name, 1).worker}] {name}: a\n\n" for name in ("t-1", "t-2")]
+    document, policy = parse("".join(marks)), Policy(agents=("claude",))
+    seen = Seen(now=0.0, document=document, recalled={"t-1": None})
+    state = decide(State(pruned=TODAY, recall=frozenset({"t-1"})), seen, policy).state
+    assert state.recall == {"t-1", "t-2"}
+    seen = Seen(now=0.0, document=document, recalled={"t-1": None, "t-2": None})
+    assert decide(state, seen, policy).state.recall == frozenset()
+
+
 def test_the_id_of_a_deleted_task_that_ran_is_not_given_again() -> None:
     world = running("t-7")
     world.end("t-7")
