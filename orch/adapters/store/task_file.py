@@ -25,13 +25,9 @@ PATIENCE_SECONDS = 10.0
 """How long a change waits for another process, or for somebody who saves the file again and again; what
 is done under the lock takes milliseconds."""
 
-UNDO_SECONDS = 1.0
+UNDO_SECONDS = 0.15
 """A save that takes back just what orch wrote within this time is by somebody who had not seen it; later it
-is a person's wish, who needs longer to read and to save. On a loaded machine an editor that saves what it has
-just read, unchanged, may take some tenths of a second."""
-
-TOLD_SECONDS = 0.15
-"""`add` looks once more after this: almost all that was read before the task was there is saved by then."""
+is a person's wish. `add` tells nobody before that, and people need longer to read and to save."""
 
 STILL_SECONDS = 0.02
 """A version that lacks something and is as young as this may be half-written: it is looked at again."""
@@ -195,9 +191,9 @@ class TaskFile:
     def add(self, wish: Task, used: Iterable[str]) -> str:
         """Add a pending task under the next free id, and give that. `used` are ids beside those in the file.
 
-        It is chosen under the lock: no other orch takes the same. Comes back once almost nobody can save
-        the file any more who had read it before, and knew nothing of the task; for a second from then on a
-        save without it is taken for one of those. Raises as `apply` does.
+        It is chosen under the lock: no other orch takes the same. Comes back once nobody can save the
+        file any more who had read it before, in milliseconds, and knew nothing of the task. Raises as
+        `apply` does.
         """
         taken = list(used)
         deadline = time.monotonic() + self._patience
@@ -214,7 +210,7 @@ class TaskFile:
 
             with self._hold(self._lock):
                 self._change(name)
-            time.sleep(TOLD_SECONDS + TICK_SECONDS)
+            time.sleep(UNDO_SECONDS + TICK_SECONDS)
             try:
                 document = self.apply([AddTask(task)])
             except TransientError:
