@@ -101,6 +101,26 @@ def during(steps: list[Callable[[], None]], swap: Exchange = exchange) -> Exchan
     return swapping
 
 
+def taken_back(
+    desk: Desk, shown: list[str], before: Callable[[str], str], after: Callable[[list[str]], str]
+) -> Exchange:
+    """A swap that is taken back, since somebody has saved `before(what was there)`.
+
+    At once somebody saves over that what they make of what could be read, `after(shown)`: it takes the text
+    after each exchange.
+    """
+
+    def swapping(one: Path, other: Path) -> None:
+        if not shown:
+            save_by_rename(desk.path, before(desk.text))
+        exchange(one, other)
+        shown.append(desk.text)
+        if len(shown) == 2:
+            save_by_rename(desk.path, after(shown))
+
+    return swapping
+
+
 def save_by_rename(path: Path, text: str) -> None:
     fresh = path.with_name("fresh.tmp")
     fresh.write_text(text)
@@ -389,14 +409,9 @@ def test_an_edit_made_from_what_was_there_for_a_moment_keeps_the_one_before(desk
 def test_so_does_one_that_is_saved_at_once(desk: Desk) -> None:
     shown: list[str] = []
 
-    def swapping(one: Path, other: Path) -> None:
-        if not shown:
-            save_by_rename(desk.path, TEXT.replace("words", "words\none"))
-        exchange(one, other)
-        shown.append(desk.text)
-        if len(shown) == 2:
-            save_by_rename(desk.path, shown[0] + "two\n")
-
+    swapping = taken_back(
+        desk, shown, lambda text: text.replace("words", "words\none"), lambda shown: shown[0] + "two\n"
+    )
     document = desk.store(swapping).apply([START])
     assert "one" not in shown[0]
     assert document.text == desk.text == STARTED.replace("words", "words\none\ntwo")
@@ -421,14 +436,7 @@ def test_what_was_there_for_a_moment_and_had_more_than_orch_wrote_loses_nothing(
     save_by_rename(desk.path, unaware.replace("words", "zero\nwords"))
     shown: list[str] = []
 
-    def swapping(one: Path, other: Path) -> None:
-        if not shown:
-            save_by_rename(desk.path, f"{desk.text}one\n")
-        exchange(one, other)
-        shown.append(desk.text)
-        if len(shown) == 2:
-            save_by_rename(desk.path, shown[0] + "two\n")
-
+    swapping = taken_back(desk, shown, lambda text: f"{text}one\n", lambda shown: shown[0] + "two\n")
     desk.ahead += QUIET_SECONDS
     desk.store(swapping).apply([START])
     assert "one" not in shown[0]
@@ -451,14 +459,12 @@ def test_a_line_that_had_an_id_for_a_moment_is_there_once(desk: Desk, made_from:
     desk.path.write_text(TEXT.replace("[] t-2: y\n", "[] t-2: y\n[] typed\n"))
     shown: list[str] = []
 
-    def swapping(one: Path, other: Path) -> None:
-        if not shown:
-            save_by_rename(desk.path, desk.text.replace("words", "words\none"))
-        exchange(one, other)
-        shown.append(desk.text)
-        if len(shown) == 2:
-            save_by_rename(desk.path, shown[made_from].replace("typed", "typed two"))
-
+    swapping = taken_back(
+        desk,
+        shown,
+        lambda text: text.replace("words", "words\none"),
+        lambda shown: shown[made_from].replace("typed", "typed two"),
+    )
     desk.store(swapping).apply([SetId("[] typed", 5, "t-3")])
     assert "[] t-3: typed\n" in shown[0]
     desk.put_away()

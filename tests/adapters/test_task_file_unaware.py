@@ -29,6 +29,7 @@ from tests.adapters.test_task_file import (
     during,
     names,
     save_by_rename,
+    taken_back,
 )
 
 ADD = AddTask(Task("t-3", "z", notes="its note"))
@@ -470,14 +471,9 @@ def test_a_new_task_that_is_typed_on_before_it_is_told_is_there_once(desk: Desk)
     """Somebody saves just before the swap, and somebody else what was there for a moment."""
     shown: list[str] = []
 
-    def swapping(one: Path, other: Path) -> None:
-        if not shown:
-            save_by_rename(desk.path, f"{TEXT}more\n")
-        exchange(one, other)
-        shown.append(desk.text)
-        if len(shown) == 2:
-            save_by_rename(desk.path, shown[0].replace("t-3: z", "t-3: z at once"))
-
+    swapping = taken_back(
+        desk, shown, lambda text: f"{text}more\n", lambda shown: shown[0].replace("t-3: z", "t-3: z at once")
+    )
     assert desk.store(swapping).add(Task("", "z"), ()) == "t-3"
     assert [(task.id, task.title) for task in parse(desk.text).tasks.values()][2:] == [("t-3", "z at once")]
     assert desk.text.count("more") == 1

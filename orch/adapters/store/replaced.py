@@ -8,8 +8,8 @@ An editor may also read the file, and save it over what orch wrote since, unawar
 what could be read lately, and the newest version of tasks.md that is known to be right is kept beside them.
 
 If somebody saves just before a swap, it is taken back. Then they may have read what was there for a moment,
-and save over their own save what they make of that. So in this case theirs is the newest version, and ours
-is one that could be read.
+and save over their own save what they make of that. So theirs, ours and what both were made from are kept
+until tasks.md has all of it.
 
 Everything here is done under the lock of tasks.md. Every step leaves files whose names say what they
 are, so a kill at any moment is repaired by the next `sweep`:
@@ -380,7 +380,8 @@ class Replaced:
 
     def sweep(self, target: Path) -> list[LateEdit]:
         """Repair what a kill left, forget what was watched long enough, give what a person wrote."""
-        watched = [*self._repair(target), *self._watched()]
+        watched = self._repair(target)
+        watched += [(path, path.stem) for path in self._all(".old") if _STEM.fullmatch(path.stem)]
         edits = []
         for path, stem in dict(watched).items():
             with contextlib.suppress(FileNotFoundError):
@@ -422,16 +423,6 @@ class Replaced:
 
     def _age(self, status: os.stat_result) -> float:
         return self._now() - max(status.st_mtime, status.st_ctime)
-
-    def _watched(self) -> Iterator[tuple[Path, str]]:
-        return ((Path(entry.path), stem) for entry, stem in self._entries())
-
-    def _entries(self) -> "Iterator[tuple[os.DirEntry[str], str]]":
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                stem = entry.name.removesuffix(".old")
-                if stem != entry.name and _STEM.fullmatch(stem):
-                    yield entry, stem
 
     def _drop_lonely_bases(self, stems: set[str]) -> None:
         """Forget the bases of versions that are not there, once nobody can save what they read any more.

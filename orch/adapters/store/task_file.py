@@ -212,10 +212,9 @@ class TaskFile:
                 self._change(name)
             time.sleep(UNDO_SECONDS + TICK_SECONDS)
             try:
-                document = self.apply([AddTask(task)])
+                found = self.apply([AddTask(task)]).tasks.get(task.id)
             except TransientError:
                 return task.id  # It is added, and whoever works on the file now keeps it there.
-            found = document.tasks.get(task.id)
             if found is not None and tasks_md.is_same_task(task, found):
                 return task.id
             taken.append(task.id)  # A person has typed that very id for something else.
