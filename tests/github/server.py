@@ -86,16 +86,31 @@ class Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = do_HEAD = _serve  # noqa: N815  the base's names
 
     def _read_body(self) -> bytes:
-        """The whole body, in pieces where its length was not told: git sends big packs so."""
+        """The whole body, in pieces where its length was not told: git sends big packs so.
+
+        Raises ConnectionError where the client went away in the middle: GitHub would carry out nothing.
+        """
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            return self._read(int(self.headers.get("Content-Length", 0)))
         pieces = []
-        while size := int(self.rfile.readline().partition(b";")[0], 16):
-            pieces.append(self.rfile.read(size))
-            self.rfile.readline()
-        while self.rfile.readline().strip():
+        while size := int(self._read_line().partition(b";")[0], 16):
+            pieces.append(self._read(size))
+            self._read_line()
+        while self._read_line().strip():
             pass  # Headers after the body; nobody sends any that matter.
         return b"".join(pieces)
+
+    def _read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionResetError("the body is cut short")
+        return data
+
+    def _read_line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionResetError("the body is cut short")
+        return line
 
     def _write(self, reply: Reply) -> None:
         if reply.ending != "whole":

@@ -1,7 +1,9 @@
 """What is around an answer: who asks, ETags, rate limits, redirects, the log, both addresses."""
 
 import http.client
+import socket
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 from github import BadCredentialsException, RateLimitExceededException, UnknownObjectException
@@ -152,6 +154,31 @@ def test_a_body_that_is_no_json_is_400(github: FakeGitHub) -> None:
         answer = session.post(f"{github.url}{ISSUES}/1/comments", data=b"{")
     assert (answer.status_code, answer.json()["message"]) == (400, "Problems parsing JSON")
     assert github.violations.pop().endswith("the body is no JSON")
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"Content-Length: 30\r\n\r\n",
+        b'Content-Length: 30\r\n\r\n{"body": "it',
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b'Transfer-Encoding: chunked\r\n\r\n1f\r\n{"body": "it',
+        b'Transfer-Encoding: chunked\r\n\r\ne\r\n{"body": "it"}\r\n',
+    ],
+    ids=["no body", "half a body", "no piece", "half a piece", "no last piece"],
+)
+def test_a_client_that_dies_while_it_sends_has_asked_for_nothing(github: FakeGitHub, rest: bytes) -> None:
+    """Killed there, it leaves the rest unsent: that is no fault of what it asked for."""
+    issue = github.open_issue("One").number
+    address = urlsplit(github.url)
+    head = f"POST {ISSUES}/{issue}/comments HTTP/1.1\r\nHost: {address.netloc}\r\n".encode()
+    head += f"User-Agent: orch\r\nAuthorization: Bearer {github.token}\r\n".encode()
+    with socket.create_connection((address.hostname, address.port), timeout=30) as client:
+        client.sendall(head + rest)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b"", "there is no answer"
+    assert not github.traffic.exchanges
+    assert not github.issue(issue).comments
 
 
 def test_who_does_not_say_what_it_is_is_refused(github: FakeGitHub) -> None:
