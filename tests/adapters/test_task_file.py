@@ -52,8 +52,8 @@ class Desk:
     def now(self) -> float:
         return time.time() + self.ahead
 
-    def store(self, swap: Exchange = exchange) -> TaskFile:
-        return TaskFile(self.path, lock=self.lock, now=self.now, exchange=swap)
+    def store(self, swap: Exchange = exchange, load: float = 0.0) -> TaskFile:
+        return TaskFile(self.path, lock=self.lock, now=self.now, exchange=swap, load=lambda: load)
 
     @property
     def text(self) -> str:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,13 @@ import pytest
 from orch.adapters.store.exchange import exchange, exchange_by_link
 from orch.adapters.store.replaced import QUIET_SECONDS, WATCH_SECONDS
 from orch.adapters.store.sight import EMPTIED_SECONDS
-from orch.adapters.store.task_file import PACE_SECONDS, UNDO_SECONDS, TaskFile
+from orch.adapters.store.task_file import (
+    PACE_SECONDS,
+    PATIENCE_SECONDS,
+    UNAWARE_SECONDS,
+    UNDO_SECONDS,
+    TaskFile,
+)
 from orch.core.actions import AddTask, Change, SetId, SetMark
 from orch.core.model import PENDING, Task
 from orch.core.tasks_md import parse
@@ -307,13 +314,78 @@ def test_who_takes_back_just_what_orch_wrote_means_it(desk: Desk) -> None:
     assert desk.text == EDITED
 
 
-def test_nobody_can_have_meant_it_at_once(desk: Desk) -> None:
+@pytest.mark.parametrize("ago", [-1.0, 0.5], ids=["at once", "half a second later"])
+def test_nobody_can_have_meant_it_who_was_not_told(desk: Desk, ago: float) -> None:
     store = desk.store()
     store.apply([ADD])
-    shift(desk, 1.0)
+    shift(desk, -ago)
     save_by_rename(desk.path, TEXT)
     store.read()
     assert "t-3" in desk.text
+
+
+def test_who_was_told_means_it_at_once(desk: Desk) -> None:
+    name = desk.store().add(Task("", "Added"), ())
+    save_by_rename(desk.path, TEXT)
+    desk.store().read()
+    assert desk.text == TEXT
+    desk.store().apply([START])
+    assert name not in desk.text
+
+
+def test_what_is_written_only_then_was_not_told(desk: Desk) -> None:
+    desk.store().add(Task("", "Added"), ())
+    told = desk.text
+    desk.store().apply([START])
+    started = desk.text
+    shift(desk, -2 * UNAWARE_SECONDS)
+    save_by_rename(desk.path, told)
+    desk.store().read()
+    assert desk.text == started
+
+
+def test_nor_what_was_written_just_before(desk: Desk) -> None:
+    """A coordinator may write something while `orch add` waits."""
+    desk.store().apply([ADD])
+    (desk.replaced / "told").touch()
+    shift(desk, -2 * UNAWARE_SECONDS)
+    save_by_rename(desk.path, TEXT)
+    desk.store().read()
+    assert "t-3" in desk.text
+
+
+@pytest.mark.parametrize(
+    ("load", "waits"),
+    [(0.0, UNAWARE_SECONDS), (4.0, 4 * UNAWARE_SECONDS), (1000.0, UNDO_SECONDS)],
+    ids=["quiet", "loaded", "overloaded"],
+)
+def test_who_adds_waits_for_those_who_may_save_unaware(desk: Desk, load: float, waits: float) -> None:
+    swaps: list[float] = []
+
+    def swap(staged: Path, target: Path) -> None:
+        exchange(staged, target)
+        swaps.append(time.monotonic())
+
+    desk.store(swap, load).add(Task("", "Added"), ())
+    assert waits <= time.monotonic() - swaps[0] < PATIENCE_SECONDS
+
+
+def test_what_is_saved_unaware_while_they_wait_does_not_take_it_out(desk: Desk) -> None:
+    def swap(staged: Path, target: Path) -> None:
+        exchange(staged, target)
+        if not saved.is_set():
+            late.start()
+
+    def save() -> None:
+        time.sleep(3 * UNAWARE_SECONDS)
+        save_by_rename(desk.path, TEXT)
+        saved.set()
+
+    saved = threading.Event()
+    late = threading.Thread(target=save)
+    name = desk.store(swap, 5.0).add(Task("", "Added"), ())
+    assert saved.is_set()
+    assert parse(desk.text).tasks[name].title == "Added"
 
 
 def test_what_was_written_long_ago_may_be_deleted_with_anything_else(desk: Desk) -> None:

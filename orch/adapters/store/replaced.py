@@ -22,6 +22,7 @@ are, so a kill at any moment is repaired by the next `sweep`:
     .orch/replaced/newest               what tasks.md should be, as long as there is any base
     .orch/replaced/newest.lacked        as old as the first version that lacked something of it
     .orch/replaced/newest.part          being written; worth nothing
+    .orch/replaced/told                 as old as the last time that somebody was told what was written
     .orch/replaced/<stem>.saved         what was saved just before a swap that was therefore taken back
     .orch/replaced/<stem>.withdrawn     what was in its place for a moment
     .orch/replaced/<stem>.found         what orch had made that from
@@ -31,6 +32,7 @@ where the stem is the digest of the base, the digest of what was to be swapped i
 
 import contextlib
 import errno
+import math
 import os
 import re
 import secrets
@@ -59,6 +61,7 @@ _DIGITS = 16
 _NEWEST = "newest"
 _FRESH = f"{_NEWEST}.part"
 _LACKED = f"{_NEWEST}.lacked"
+_TOLD = "told"
 _LACKING = (".lacked", ".withdrawn", ".saved", ".found")
 """What tells of what tasks.md lacks."""
 
@@ -358,6 +361,22 @@ class Replaced:
         """Note that tasks.md has all that it should have, by whoever saved it."""
         _discard(*self._all(*_LACKING))
 
+    def tell(self) -> None:
+        """Note that somebody is told now what orch has written. Needs no lock."""
+        with contextlib.suppress(OSError):
+            # By the kernel's own stamp, which lags behind the clock: so do those of what is saved then.
+            (self._folder / _TOLD).touch()
+
+    def since_told(self, saved: float) -> float:
+        """For how long it had been told what orch wrote when `saved` (seconds since the epoch) was read.
+
+        In seconds; infinity where nobody had been told.
+        """
+        with contextlib.suppress(OSError):
+            since = self._read_by(saved) - (self._folder / _TOLD).stat().st_mtime
+            return since if since >= 0.0 else math.inf
+        return math.inf
+
     # --- watching ----------------------------------------------------------------------------------------
 
     def wait(self) -> float | None:
@@ -438,7 +457,7 @@ class Replaced:
                 _discard(path)
         if not left:
             self.lacks_nothing()
-            _discard(self._folder / _NEWEST, self._folder / _FRESH)
+            _discard(self._folder / _NEWEST, self._folder / _FRESH, self._folder / _TOLD)
 
     # --- repairing ---------------------------------------------------------------------------------------
 

@@ -25,9 +25,13 @@ PATIENCE_SECONDS = 10.0
 """How long a change waits for another process, or for somebody who saves the file again and again; what
 is done under the lock takes milliseconds."""
 
-UNDO_SECONDS = 0.15
-"""A save that takes back just what orch wrote within this time is by somebody who had not seen it; later it
-is a person's wish. `add` tells nobody before that, and people need longer to read and to save."""
+UNDO_SECONDS = 1.0
+"""A save that takes back just what orch wrote within this time is by somebody who had not seen it, unless
+they were told; later it is a person's wish, who needs longer to read and to save."""
+
+UNAWARE_SECONDS = 0.15
+"""On a machine that is not loaded, whoever has read the file saves it sooner than this, if it is saved
+unchanged. `add` tells nobody before that."""
 
 STILL_SECONDS = 0.02
 """A version that lacks something and is as young as this may be half-written: it is looked at again."""
@@ -42,6 +46,14 @@ Choice = Callable[[Document], Sequence[Change]]
 """The changes that are to be made to what is found."""
 
 
+def load_per_core() -> float:
+    """How many processes wanted to run for each core in the last minute; 0 where that is not known."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return 0.0
+
+
 class TaskFile:
     """The TaskStore of a file. Any number of threads and processes may use the same file."""
 
@@ -54,12 +66,13 @@ class TaskFile:
         patience: float = PATIENCE_SECONDS,
         now: Callable[[], float] = time.time,
         exchange: Callable[[Path, Path], None] = exchange_files,
+        load: Callable[[], float] = load_per_core,
     ) -> None:
         """`path` may be a symbolic link: it stays one. The folder of `lock` keeps replaced versions.
 
         With `create` a missing file is made for new tasks, and only for them. `patience` is how long a
         change may have to wait, in seconds. `now` gives seconds since the epoch. `exchange` swaps two
-        files; it may raise any OSError.
+        files; it may raise any OSError. `load` says how many processes want to run for each core.
         """
         self._path = path
         self._lock_path = lock
@@ -69,6 +82,7 @@ class TaskFile:
         self._patience = patience
         self._now = now
         self._exchange = exchange
+        self._load = load
         self._replaced = Replaced(lock.parent / "replaced", now)
         self._repaired = False
         """Whether it was looked what a kill had left."""
@@ -192,8 +206,8 @@ class TaskFile:
         """Add a pending task under the next free id, and give that. `used` are ids beside those in the file.
 
         It is chosen under the lock: no other orch takes the same. Comes back once nobody can save the
-        file any more who had read it before, in milliseconds, and knew nothing of the task. Raises as
-        `apply` does.
+        file any more who had read it before and knew nothing of the task: in a fifth of a second, on a
+        loaded machine in up to one. Who takes it out from then on means it. Raises as `apply` does.
         """
         taken = list(used)
         deadline = time.monotonic() + self._patience
@@ -210,7 +224,10 @@ class TaskFile:
 
             with self._hold(self._lock):
                 self._change(name)
-            time.sleep(UNDO_SECONDS + TICK_SECONDS)
+            time.sleep(min(UNDO_SECONDS, UNAWARE_SECONDS * max(1.0, self._load())))
+            # A save from here on may count as a wish, so it is looked again whether there was one.
+            self._replaced.tell()
+            time.sleep(TICK_SECONDS)
             try:
                 found = self.apply([AddTask(task)]).tasks.get(task.id)
             except TransientError:
@@ -294,8 +311,7 @@ class TaskFile:
             self._replaced.lacks(found.changed)
         for edit in edits:
             # It may have been made from an older version, as any other.
-            shown = self._replaced.shown(edit.replaced / 1e9, followed=edit.replaced)
-            typed = _give_back(shown, edit.base, _text(edit.data))
+            typed = self._give_back(edit.base, edit.replaced, edit.replaced / 1e9, _text(edit.data))
             text = tasks_md.merge(_text(edit.base), text, typed)
         return document if text == was else tasks_md.parse(text)
 
@@ -305,12 +321,16 @@ class TaskFile:
         for swap in self._replaced.withdrawn(found.changed):
             # What was made from ours keeps what is ours: the ids and marks that are in it.
             both = tasks_md.merge(_text(swap.found), _text(swap.ours), _text(swap.theirs))
-            text = _give_back([(0.0, swap.ours)], swap.theirs, text, both)
+            text = _give_back([(0.0, swap.ours)], swap.theirs, text, both, wish=math.inf)
         newest = self._replaced.newest()
-        if newest is None:
-            return text
-        data, noted = newest
-        return _give_back(self._replaced.shown(found.changed, followed=noted), data, text)
+        return text if newest is None else self._give_back(*newest, found.changed, text)
+
+    def _give_back(self, newest: bytes, noted: int, changed: float, saved: str) -> str:
+        """What was saved at `changed`, with what it lacks of `newest`, which had been noted at `noted`."""
+        shown = self._replaced.shown(changed, followed=noted)
+        # What `add` has waited for was told; the stamp of that lags behind the clock.
+        told = UNAWARE_SECONDS - TICK_SECONDS + self._replaced.since_told(changed)
+        return _give_back(shown, newest, saved, wish=min(UNDO_SECONDS, told))
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
@@ -412,18 +432,19 @@ def _is_whole(saved: bytes, before: bytes) -> bool:
 
 
 def _give_back(
-    shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str, both: str | None = None
+    shown: Iterable[tuple[float, bytes]], newest: bytes, saved: str, both: str | None = None, *, wish: float
 ) -> str:
     """What was saved over `newest`, with what it lacks of that if it was made from one of those `shown`.
 
-    With `both`, what these two come to together, it gets that instead.
+    With `both`, what these two come to together, it gets that instead. If it is just one of those, replaced
+    more than `wish` seconds before, a person took back what orch had written: it gets nothing.
     """
     kept = _text(newest)
     if saved.startswith(kept):
         return saved  # That was half-written yet.
     origin = tasks_md.find_origin(((age, _text(data)) for age, data in shown), kept, saved)
-    if origin is None or (origin.differences == 0 and origin.age > UNDO_SECONDS):
-        return saved  # It lacks nothing, or a person took back just what orch had written.
+    if origin is None or (origin.differences == 0 and origin.age > wish):
+        return saved
     return tasks_md.restore(origin.text, kept, tasks_md.parse(saved), both)
 
 
