@@ -26,7 +26,7 @@ def start_thread(name: str, target: Callable[..., None], *arguments: object) -> 
 
     try:
         _thread.start_new_thread(run, ())
-    except RuntimeError:
+    except (RuntimeError, MemoryError):
         return False
     if began.wait(BEGIN_SECONDS):
         return True

@@ -13,6 +13,7 @@ from pathlib import Path
 from orch.coordinator.act import act
 from orch.coordinator.background import THREADS, Background
 from orch.coordinator.mailbox import Mailbox
+from orch.coordinator.memory import MEMORY_SECONDS, complain, insist
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
@@ -31,8 +32,6 @@ log = logging.getLogger(__name__)
 
 SHOW_SECONDS = 0.25
 """While results come in one after the other, what the turns came to is written and shown this often."""
-MEMORY_SECONDS = 1.0
-"""Without memory for a turn, the next one is tried after this."""
 RENEWED_SECONDS = 1.0
 """The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
 MOST_WAITING = 16
@@ -164,23 +163,14 @@ class Coordinator:
             shown_at = -math.inf
             self._tell(Life.READY, state)
             while True:
-                self._interrupted |= Signalled(signal.SIGINT) in wakes
-                if self._reload_if_asked(wakes):
-                    state = state.evolve(document=None)  # It is read anew under the new settings.
-                renewed = self._renew_presence()
-                before, ports, policy = state, self._setup.ports, self._policy
-                try:
-                    state, wake_at = tick(ports, state, wakes, policy, self._background, self._mailbox.post)
-                except MemoryError:
-                    # What was begun is safe to repeat, and what came in is not lost.
-                    log.error("orch gets no more memory; it waits for some")  # noqa: TRY400
-                    wakes = (*wakes, *self._mailbox.wait(MEMORY_SECONDS))
-                    continue
-                record(ports, before, state)
-                self._tell(Life.STOPPING if state.draining else Life.ALIVE, state)
+                before = state
+                state, wake_at, renewed = insist(self._turn, before, wakes)
+                ports, policy = self._setup.ports, self._policy
+                insist(record, ports, before, state)
+                insist(self._tell, Life.STOPPING if state.draining else Life.ALIVE, state)
                 drained = is_drained(state, policy)
                 if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
-                    self._show(state)
+                    insist(self._show, state)
                     shown_at = time.monotonic()
                 if not self._is_busy and done(state):
                     break
@@ -189,10 +179,27 @@ class Coordinator:
                     break
                 soon = RENEWED_SECONDS if renewed else ports.supervisor.interval
                 timeout = min(wake_at - ports.clock.now(), soon)
-                wakes = self._mailbox.wait(min(timeout, self._refresh) if state.live else timeout)
+                wakes = self._wait(min(timeout, self._refresh) if state.live else timeout)
             self._tell(Life.STOPPING, state)
             self._setup.ports.announcer.close(LEAVE_SECONDS)
             return state
+
+    def _turn(self, state: State, wakes: tuple[Wake, ...]) -> tuple[State, float, bool]:
+        """What `tick` gives, and whether files of orch were removed. Cut short it is safe to repeat."""
+        self._interrupted |= Signalled(signal.SIGINT) in wakes
+        if self._reload_if_asked(wakes):
+            state = state.evolve(document=None)  # It is read anew under the new settings.
+        renewed = self._renew_presence()
+        ports, post = self._setup.ports, self._mailbox.post
+        return *tick(ports, state, wakes, self._policy, self._background, post), renewed
+
+    def _wait(self, timeout: float) -> tuple[Wake, ...]:
+        try:
+            return self._mailbox.wait(timeout)
+        except MemoryError:
+            complain()
+        time.sleep(MEMORY_SECONDS)
+        return ()  # What was posted is still there, and a turn sees what was saved.
 
     @property
     def _is_busy(self) -> bool:

@@ -20,6 +20,9 @@ CHILD_SECONDS = 0.05
 """SIGCHLD comes for each git as well, and what ended is mostly told by a result or by the executor, at once:
 alone it waits this long for another wake, so that a turn is not taken for each git."""
 
+BYTES = 4096
+"""So many signals and rings are heard at a time."""
+
 _POSTED = b"\0"
 """A byte that is no signal number: something lies in the queue."""
 
@@ -34,6 +37,9 @@ class Mailbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._receiver, selectors.EVENT_READ)
         self._posted: deque[Wake] = deque()
+        self._bytes = bytearray(BYTES)
+        self._heard = 0
+        """So many of these bytes came, and what they tell of was not given to anybody yet."""
         self._watcher: Watcher | None = None
         self._handlers: dict[signal.Signals, object] = {}
         self._previous_fd = -1
@@ -102,40 +108,46 @@ class Mailbox:
             self._selector.register(watcher.descriptor, selectors.EVENT_READ)
 
     def wait(self, timeout: float) -> tuple[Wake, ...]:
-        """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up."""
+        """Sleep until there is a wake, at most `timeout` seconds; empty when the time was up.
+
+        Raises MemoryError where there is none; signals and what was posted are not lost by that.
+        """
         deadline = time.monotonic() + timeout
         looks = self._watcher is not None and self._watcher.descriptor is None
         children: list[Wake] = []
         while True:
             left = max(0.0, deadline - time.monotonic())
             self._selector.select(min(left, POLL_SECONDS) if looks else left)
-            numbers = self._take_signals()
+            self._hear()
+            numbers = bytes(self._bytes[: self._heard])
             if signal.SIGCHLD in numbers and not children:
                 children = [Look("SIGCHLD")]
                 deadline = min(deadline, time.monotonic() + CHILD_SECONDS)
             # The others are counted, because two SIGTERM mean more than one.
             wakes: list[Wake] = [Signalled(number) for number in numbers if number not in (0, signal.SIGCHLD)]
-            wakes += self._take_posted()
+            posted = len(self._posted)
+            wakes += [self._posted[index] for index in range(posted)]
             if self._watcher is not None:
                 wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
             if wakes or time.monotonic() >= deadline:
-                return (*wakes, *children)
+                taken = (*wakes, *children)
+                self._forget(posted)
+                return taken
 
-    def _take_signals(self) -> bytes:
-        data = b""
-        while True:
+    def _hear(self) -> None:
+        """Read the signals and the rings that came."""
+        while self._heard < BYTES:
+            free = memoryview(self._bytes)[self._heard :]
             try:
-                chunk = self._receiver.recv(4096)
+                self._heard += self._receiver.recv_into(free)
             except BlockingIOError:
-                break
-            data += chunk
-        return data
+                return
 
-    def _take_posted(self) -> list[Wake]:
-        taken = []
-        while self._posted:
-            taken.append(self._posted.popleft())
-        return taken
+    def _forget(self, posted: int) -> None:
+        """Let go of what is given to somebody: the signals, and so many of what was posted."""
+        self._heard = 0
+        for _ in range(posted):
+            self._posted.popleft()
 
     def _ring(self) -> None:
         try:

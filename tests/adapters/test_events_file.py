@@ -3,8 +3,8 @@
 import json
 import os
 import resource
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PosixPath
+from typing import Any, Self
 
 import pytest
 
@@ -119,6 +119,28 @@ def test_a_write_that_stops_in_the_middle_is_taken_back(path: Path) -> None:
     log.append([])
     assert [line["kind"] for line in lines(path)] == ["launched", "paused"]
     assert len(warned) == 1
+
+
+class ScarcePath(PosixPath):
+    """A path that takes more memory than there is, once."""
+
+    lacks = True
+
+    @property
+    def parent(self) -> Self:
+        if self.lacks:
+            type(self).lacks = False
+            raise MemoryError
+        return super().parent
+
+
+def test_without_memory_events_are_kept_and_written_once(path: Path) -> None:
+    warned: list[str] = []
+    log = EventsFile(ScarcePath(path), warn=warned.append)
+    log.append([ONE])
+    assert "no memory" in warned[0]
+    log.append([TWO])
+    assert [event["kind"] for event in lines(path)] == ["launched", "paused"]
 
 
 def test_while_it_cannot_be_written_the_memory_does_not_grow(path: Path) -> None:

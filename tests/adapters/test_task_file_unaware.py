@@ -331,6 +331,7 @@ def test_who_was_told_means_it_at_once(desk: Desk) -> None:
     assert desk.text == TEXT
     desk.store().apply([START])
     assert name not in desk.text
+    desk.put_away()
 
 
 def test_what_is_written_only_then_was_not_told(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """The loop itself: real signals to ourselves, fakes for the world."""
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -17,6 +18,7 @@ from orch.core.model import Drain, Policy, RetryRequest, RunKey, StopRequest
 from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, TransientError
 from orch.ports import Life
+from tests.coordinator.test_mailbox import Scarce
 from tests.fakes.ports import FakeWorld
 
 KEY = RunKey("t-1", 1)
@@ -197,19 +199,50 @@ def test_the_lock_is_taken_again_when_that_is_possible(
     assert "were removed while it ran" in said[1]
 
 
-def test_a_turn_without_memory_is_taken_again_and_nothing_is_lost(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+class ScarceLog(logging.Handler):
+    """Has no memory left for the first record."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lacks = True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.lacks:
+            self.lacks = False
+            raise MemoryError
+
+
+@pytest.mark.parametrize("lacking", ["the turn", "the log", "the snapshot"])
+def test_what_lacks_memory_is_done_again_and_nothing_is_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, lacking: str
 ) -> None:
     stage = Stage(tmp_path, "[] t-1: Do it\n")
+    handler = ScarceLog()
 
     def lack_memory(snapshot: Snapshot) -> bool:
         if not send(signal.SIGTERM)(snapshot):
             return False
-        stage.world.requests.fail("read", MemoryError(), MemoryError())
+        if lacking == "the turn":
+            stage.world.requests.fail("read", MemoryError(), MemoryError())
+        elif lacking == "the log":
+            logging.getLogger("orch.coordinator.record").addHandler(handler)
+        else:
+            stage.world.metrics.fail("write", MemoryError(), MemoryError())
         return True
 
     stage.answers = [lack_memory]
-    assert stage.coordinator.run() == 0, "the signal was not lost"
+    with caplog.at_level(logging.INFO):
+        assert stage.coordinator.run() == 0, "the signal was not lost"
+    logging.getLogger("orch.coordinator.record").removeHandler(handler)
+    assert "no more memory" in caplog.text
+    assert [event.kind for event in stage.world.events.written] == ["launched", "draining"]
+
+
+def test_without_memory_to_wait_with_it_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    stage.mailbox.watch_with(Scarce())
+    stage.answers = [stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
     assert "no more memory" in caplog.text
 
 

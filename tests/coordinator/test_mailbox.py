@@ -66,6 +66,30 @@ def test_a_dying_child_is_a_look_and_is_not_reaped(mailbox: Mailbox) -> None:
         assert child.wait() == 7
 
 
+class Scarce(Watcher):
+    """Has no memory left for what it is asked first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lacks = True
+
+    def changed(self) -> list[str]:
+        if self.lacks:
+            self.lacks = False
+            raise MemoryError
+        return super().changed()
+
+
+def test_without_memory_nothing_that_came_is_lost(mailbox: Mailbox) -> None:
+    mailbox.watch_with(Scarce())
+    os.kill(os.getpid(), signal.SIGTERM)
+    mailbox.post(Look("hello"))
+    with pytest.raises(MemoryError):
+        mailbox.wait(SECONDS)
+    assert mailbox.wait(SECONDS) == (Signalled(signal.SIGTERM), Look("hello"))
+    assert mailbox.wait(0.01) == ()
+
+
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with Mailbox():
@@ -89,6 +113,8 @@ def watching(request: pytest.FixtureRequest, mailbox: Mailbox, tmp_path: Path) -
     (tmp_path / "requests").mkdir()
     (tmp_path / "tasks.md").write_text("one\n")
     mailbox.watch([tmp_path / "tasks.md"], [tmp_path / "requests"])
+    # Where inotify is looked for the first time, ldconfig is run for that: it has ended by now.
+    mailbox.wait(0.0)
     return mailbox
 
 

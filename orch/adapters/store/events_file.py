@@ -56,6 +56,9 @@ class EventsFile:
         except TransientError as error:
             self._complain(str(error))
             return
+        except MemoryError:
+            self._complain(f"cannot write {self._path}: there is no memory for it")
+            return
         if self._lost:
             self._warn(f"{self._path.name}: {self._lost} events could not be written and are lost")
         self._waiting.clear()
@@ -83,7 +86,7 @@ class EventsFile:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
-            except OSError:
+            except (OSError, MemoryError):
                 with contextlib.suppress(OSError):
                     os.ftruncate(descriptor, size)
                 raise
