@@ -13,23 +13,27 @@ def start_thread(name: str, target: Callable[..., None], *arguments: object) -> 
 
     `threading.Thread.start` waits for ever for a thread that dies of the lack of memory before it begins.
     """
-    began, lock = threading.Event(), threading.Lock()
-    given_up = False
+    started = given_up = False
 
     def run() -> None:
+        nonlocal started
         with lock:
             if given_up:
                 return
-            began.set()
+            started = True
+        began.release()
         threading.current_thread().name = name
         target(*arguments)
 
     try:
+        # No Event: to wait for that takes memory.
+        began, lock = threading.Lock(), threading.Lock()
+        began.acquire()
         _thread.start_new_thread(run, ())
     except (RuntimeError, MemoryError):
         return False
-    if began.wait(BEGIN_SECONDS):
+    if began.acquire(timeout=BEGIN_SECONDS):
         return True
     with lock:
         given_up = True
-        return began.is_set()
+        return started

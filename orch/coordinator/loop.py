@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from orch.coordinator.act import act
 from orch.coordinator.background import THREADS, Background
 from orch.coordinator.mailbox import Mailbox
-from orch.coordinator.memory import MEMORY_SECONDS, complain, insist
 from orch.coordinator.observe import observe
 from orch.coordinator.record import make_snapshot, record
 from orch.core.decide import decide, is_drained, is_idle
@@ -30,8 +30,13 @@ from orch.ports import Life, Ports
 
 log = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 SHOW_SECONDS = 0.25
 """While results come in one after the other, what the turns came to is written and shown this often."""
+MEMORY_SECONDS = 1.0
+"""What lacks memory is tried again after this: nobody tells when there is some."""
 RENEWED_SECONDS = 1.0
 """The files of orch were removed: whoever does that may still be at it, so they are looked at again soon."""
 MOST_WAITING = 16
@@ -164,15 +169,15 @@ class Coordinator:
             self._tell(Life.READY, state)
             while True:
                 before = state
-                state, wake_at, renewed = insist(self._turn, before, wakes)
-                ports, policy = self._setup.ports, self._policy
-                insist(record, ports, before, state)
-                insist(self._tell, Life.STOPPING if state.draining else Life.ALIVE, state)
-                drained = is_drained(state, policy)
+                state, wake_at, renewed = self._insist(self._turn, before, wakes)
+                ports = self._setup.ports
+                self._insist(record, ports, before, state)
+                self._insist(self._tell, Life.STOPPING if state.draining else Life.ALIVE, state)
+                drained = self._insist(is_drained, state, self._policy)
                 if drained or not self._mailbox.waiting or time.monotonic() - shown_at > SHOW_SECONDS:
-                    insist(self._show, state)
+                    self._insist(self._show, state)
                     shown_at = time.monotonic()
-                if not self._is_busy and done(state):
+                if self._insist(lambda: not self._is_busy and done(state)):  # noqa: B023  called at once
                     break
                 if drained:
                     self._leave()
@@ -197,9 +202,22 @@ class Coordinator:
         try:
             return self._mailbox.wait(timeout)
         except MemoryError:
-            complain()
-        time.sleep(MEMORY_SECONDS)
+            _complain()
+        self._mailbox.rest(MEMORY_SECONDS)
         return ()  # What was posted is still there, and a turn sees what was saved.
+
+    def _insist(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do a step of the loop, and where it lacks memory do it again after a while, until there is some.
+
+        It must be safe to repeat. Gives what it gives, and raises what else it raises.
+        """
+        while True:
+            try:
+                return step(*args, **kwargs)
+            except MemoryError:
+                _complain()
+            # Not before here is free what the step had.
+            self._mailbox.rest(MEMORY_SECONDS)
 
     @property
     def _is_busy(self) -> bool:
@@ -271,6 +289,14 @@ class Coordinator:
         """Let what is under way come to its end, for a while; the next start does the rest."""
         if not self._background.wait_until_idle(LEAVE_SECONDS):
             log.warning("left git or the forge in the middle; the next start goes on from there")
+
+
+def _complain() -> None:
+    """Say that memory is lacking, if there is enough for that."""
+    try:
+        log.error("orch gets no more memory; it waits for some")
+    except MemoryError:
+        return  # The next time it may be said.
 
 
 def count_threads(policy: Policy) -> int:

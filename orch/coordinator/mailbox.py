@@ -16,12 +16,15 @@ from orch.core.state import Look, Signalled, Wake
 SIGNALS = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 """What the coordinator listens to (design section 4)."""
 
+COUNTED = tuple(number for number in SIGNALS if number != signal.SIGCHLD)
+"""These are wakes of their own, each time that they come."""
+
 CHILD_SECONDS = 0.05
 """SIGCHLD comes for each git as well, and what ended is mostly told by a result or by the executor, at once:
 alone it waits this long for another wake, so that a turn is not taken for each git."""
 
-BYTES = 4096
-"""So many signals and rings are heard at a time."""
+REST_SECONDS = 0.05
+"""While nobody waits, signals are heard this often: the bell holds some hundred of them."""
 
 _POSTED = b"\0"
 """A byte that is no signal number: something lies in the queue."""
@@ -37,9 +40,9 @@ class Mailbox:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._receiver, selectors.EVENT_READ)
         self._posted: deque[Wake] = deque()
-        self._bytes = bytearray(BYTES)
-        self._heard = 0
-        """So many of these bytes came, and what they tell of was not given to anybody yet."""
+        self._byte = bytearray(1)
+        self._heard = bytearray(256)
+        """How often each signal came that was not given to anybody yet; of no signal more than 255 count."""
         self._watcher: Watcher | None = None
         self._handlers: dict[signal.Signals, object] = {}
         self._previous_fd = -1
@@ -119,35 +122,45 @@ class Mailbox:
             left = max(0.0, deadline - time.monotonic())
             self._selector.select(min(left, POLL_SECONDS) if looks else left)
             self._hear()
-            numbers = bytes(self._bytes[: self._heard])
-            if signal.SIGCHLD in numbers and not children:
+            if self._heard[signal.SIGCHLD] and not children:
                 children = [Look("SIGCHLD")]
                 deadline = min(deadline, time.monotonic() + CHILD_SECONDS)
             # The others are counted, because two SIGTERM mean more than one.
-            wakes: list[Wake] = [Signalled(number) for number in numbers if number not in (0, signal.SIGCHLD)]
-            posted = len(self._posted)
-            wakes += [self._posted[index] for index in range(posted)]
+            wakes: list[Wake] = [Signalled(number) for number in COUNTED for _ in range(self._heard[number])]
+            posted = [self._posted[index] for index in range(len(self._posted))]
+            wakes += posted
             if self._watcher is not None:
                 wakes.extend(Look(f"{name} changed") for name in self._watcher.changed())
             if wakes or time.monotonic() >= deadline:
                 taken = (*wakes, *children)
-                self._forget(posted)
+                signals, all_posted = iter(SIGNALS), iter(posted)
+                # From here on nothing takes memory: it is given to somebody, and let go of.
+                for number in signals:
+                    self._heard[number] = 0
+                for _ in all_posted:
+                    self._posted.popleft()
                 return taken
 
-    def _hear(self) -> None:
-        """Read the signals and the rings that came."""
-        while self._heard < BYTES:
-            free = memoryview(self._bytes)[self._heard :]
+    def rest(self, seconds: float) -> None:
+        """Let time pass. What comes meanwhile is kept, and it takes no memory."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            time.sleep(REST_SECONDS)
             try:
-                self._heard += self._receiver.recv_into(free)
+                self._hear()
+            except MemoryError:
+                continue
+
+    def _hear(self) -> None:
+        """Count the signals that came: one by one, which takes no memory between reading and counting."""
+        while True:
+            try:
+                self._receiver.recv_into(self._byte)
             except BlockingIOError:
                 return
-
-    def _forget(self, posted: int) -> None:
-        """Let go of what is given to somebody: the signals, and so many of what was posted."""
-        self._heard = 0
-        for _ in range(posted):
-            self._posted.popleft()
+            number = self._byte[0]
+            if self._heard[number] < 255:
+                self._heard[number] += 1
 
     def _ring(self) -> None:
         try:

@@ -49,7 +49,11 @@ def make_snapshot(
 
 
 def record(ports: Ports, before: State, state: State) -> None:
-    """Log, keep and announce what has happened in the turn that led from `before` to `state`."""
+    """Log, keep and announce what has happened in the turn that led from `before` to `state`.
+
+    Where it lacks memory it may be repeated: the log may then say something twice.
+    """
+    news = announcements(before, state) if state.events else []
     for event in state.events:
         run = RunKey(event.task, event.attempt) if event.attempt else None
         context = {"task": event.task, "run": run}
@@ -57,7 +61,7 @@ def record(ports: Ports, before: State, state: State) -> None:
     _log_notices(before.notices, state.notices, {event.message for event in state.events})
     if state.events:
         ports.events.append(state.events)
-        if news := announcements(before, state):
+        if news:
             ports.announcer.announce(news)
 
 

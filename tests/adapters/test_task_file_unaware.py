@@ -371,6 +371,57 @@ def test_who_adds_waits_for_those_who_may_save_unaware(desk: Desk, load: float, 
     assert waits <= time.monotonic() - swaps[0] < PATIENCE_SECONDS
 
 
+@pytest.mark.parametrize("coordinated", [False, True])
+def test_who_was_told_means_it_also_if_somebody_had_saved_unaware(desk: Desk, coordinated: bool) -> None:
+    """What brought it back had been made from the very same text."""
+
+    def save() -> None:
+        time.sleep(UNAWARE_SECONDS / 2)
+        save_by_rename(desk.path, TEXT)
+        if coordinated:
+            desk.store().read()
+
+    def swap(staged: Path, target: Path) -> None:
+        exchange(staged, target)
+        if not late.ident:
+            late.start()
+
+    late = threading.Thread(target=save)
+    name = desk.store(swap).add(Task("", "Added"), ())
+    late.join()
+    assert name in desk.text
+    save_by_rename(desk.path, TEXT)
+    desk.store().read()
+    assert desk.text == TEXT
+
+
+def test_what_one_was_told_is_not_forgotten_when_another_is(desk: Desk) -> None:
+    """Who takes out the first one's task had not seen that of the second."""
+    swapped = threading.Event()
+
+    def swap(staged: Path, target: Path) -> None:
+        exchange(staged, target)
+        swapped.set()
+
+    name = desk.store().add(Task("", "Added"), ())
+    adding = threading.Thread(target=desk.store(swap, 4.0).add, args=(Task("", "Other"), ()))
+    adding.start()
+    assert swapped.wait(PATIENCE_SECONDS)
+    save_by_rename(desk.path, TEXT)
+    adding.join()
+    tasks = parse(desk.text).tasks.values()
+    assert name not in desk.text
+    assert "Other" in [task.title for task in tasks]
+
+
+def test_nothing_is_noted_as_told_where_nothing_else_could_be_read(desk: Desk) -> None:
+    desk.store().apply([START])
+    desk.put_away()
+    desk.path.unlink()
+    desk.store().add(Task("", "Added"), ())
+    assert desk.kept() == []
+
+
 def test_what_is_saved_unaware_while_they_wait_does_not_take_it_out(desk: Desk) -> None:
     def swap(staged: Path, target: Path) -> None:
         exchange(staged, target)

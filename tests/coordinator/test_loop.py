@@ -19,6 +19,7 @@ from orch.core.state import Look, Snapshot
 from orch.errors import ConfigError, TransientError
 from orch.ports import Life
 from tests.coordinator.test_mailbox import Scarce
+from tests.fakes.announcer import FakeAnnouncer
 from tests.fakes.ports import FakeWorld
 
 KEY = RunKey("t-1", 1)
@@ -236,6 +237,32 @@ def test_what_lacks_memory_is_done_again_and_nothing_is_lost(
     logging.getLogger("orch.coordinator.record").removeHandler(handler)
     assert "no more memory" in caplog.text
     assert [event.kind for event in stage.world.events.written] == ["launched", "draining"]
+
+
+def test_to_see_whether_it_is_done_may_lack_memory_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage = Stage(tmp_path, "[] t-1: Do it\n")
+    lacking = [MemoryError()]
+
+    class ScarceAnnouncer(FakeAnnouncer):
+        def __getattribute__(self, name: str) -> object:
+            if name == "pending" and lacking:
+                raise lacking.pop()
+            return super().__getattribute__(name)
+
+    stage.setup = replace(stage.setup, ports=replace(stage.world.ports, announcer=ScarceAnnouncer()))
+    stage.coordinator = Coordinator(
+        stage.setup,
+        presence=contextlib.nullcontext(),
+        reload=stage.reload,
+        mailbox=stage.mailbox,
+        on_snapshot=stage.show,
+    )
+    stage.answers = [stage.commit_and_end]
+    assert stage.coordinator.run(until_idle=True) == 0
+    assert not lacking
+    assert "no more memory" in caplog.text
 
 
 def test_without_memory_to_wait_with_it_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orch.coordinator.mailbox import Mailbox
+from orch.coordinator.mailbox import REST_SECONDS, Mailbox
 from orch.coordinator.watcher import Watcher
 from orch.core.state import Look, Signalled, Wake
 
@@ -88,6 +88,64 @@ def test_without_memory_nothing_that_came_is_lost(mailbox: Mailbox) -> None:
         mailbox.wait(SECONDS)
     assert mailbox.wait(SECONDS) == (Signalled(signal.SIGTERM), Look("hello"))
     assert mailbox.wait(0.01) == ()
+
+
+ALLOCATIONS = """
+import os, signal, sys, _testcapi
+from orch.coordinator.mailbox import Mailbox
+from orch.core.state import Look, Signalled
+
+posts, number, lacked = int(sys.argv[1]), 0, True
+while lacked:
+    number, lacked = number + 1, False
+    with Mailbox() as mailbox:
+        for name in (signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1):
+            os.kill(os.getpid(), name)
+        sent = [Look(str(post)) for post in range(posts)]
+        for look in sent:
+            mailbox.post(look)
+        got = ()
+        _testcapi.set_nomemory(number, number + 1)
+        try:
+            got = mailbox.wait(0.0)
+        except MemoryError:
+            lacked = True
+        finally:
+            _testcapi.remove_mem_hooks()
+        got = (*got, *mailbox.wait(0.0))
+    signals = [Signalled(name) for name in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM)]
+    assert sorted(map(str, got)) == sorted(map(str, [*signals, *sent])), (number, got)
+print(number)
+"""
+"""Lets each request for memory of `wait` fail in turn, until there is none that could."""
+
+
+@pytest.mark.parametrize("posts", [3, 600])
+def test_whichever_request_for_memory_fails_nothing_is_lost_or_given_twice(posts: int) -> None:
+    pytest.importorskip("_testcapi", reason="this Python cannot let memory be lacking")
+    done = subprocess.run(
+        [sys.executable, "-c", ALLOCATIONS, str(posts)],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 10, "memory was lacking"
+
+
+def test_while_nobody_waits_no_signal_is_lost(mailbox: Mailbox) -> None:
+    """The bell holds some hundred bytes, and what does not fit is not heard."""
+    resting = threading.Thread(target=mailbox.rest, args=(1.0,))
+    resting.start()
+    for number in range(1000):
+        mailbox.post(Look(str(number)))
+        if number % 100 == 99:
+            time.sleep(2 * REST_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    resting.join()
+    assert Signalled(signal.SIGTERM) in mailbox.wait(SECONDS)
 
 
 def test_handlers_are_put_back() -> None:

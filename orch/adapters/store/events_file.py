@@ -44,7 +44,7 @@ class EventsFile:
 
     def append(self, events: Sequence[Event]) -> None:
         """See `EventLog`."""
-        self._waiting.extend(map(_line, events))
+        self._waiting.extend([_line(event) for event in events])
         while len(self._waiting) > WAITING:
             self._waiting.popleft()
             self._lost += 1

@@ -362,10 +362,20 @@ class Replaced:
         _discard(*self._all(*_LACKING))
 
     def tell(self) -> None:
-        """Note that somebody is told now what orch has written. Needs no lock."""
-        with contextlib.suppress(OSError):
-            # By the kernel's own stamp, which lags behind the clock: so do those of what is saved then.
-            (self._folder / _TOLD).touch()
+        """Note that somebody is told now what orch has written, if anything else could be read lately."""
+        if self.newest_digest() is not None:
+            with contextlib.suppress(OSError):
+                (self._folder / _TOLD).touch()
+                _set_time(self._folder / _TOLD)
+
+    def since_without(self, text: str, within: float) -> float:
+        """Seconds since a version without that text was last replaced; at most `within`."""
+        ages = [within]
+        for path in self._all(".base"):
+            age = time.time() - path.stat().st_mtime
+            if 0.0 <= age < within and text.encode() not in path.read_bytes():
+                ages.append(age)
+        return min(ages)
 
     def since_told(self, saved: float) -> float:
         """For how long it had been told what orch wrote when `saved` (seconds since the epoch) was read.

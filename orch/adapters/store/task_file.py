@@ -224,18 +224,35 @@ class TaskFile:
 
             with self._hold(self._lock):
                 self._change(name)
-            time.sleep(min(UNDO_SECONDS, UNAWARE_SECONDS * max(1.0, self._load())))
-            # A save from here on may count as a wish, so it is looked again whether there was one.
-            self._replaced.tell()
-            time.sleep(TICK_SECONDS)
             try:
-                found = self.apply([AddTask(task)]).tasks.get(task.id)
+                found = self._outlast(task, deadline)
             except TransientError:
                 return task.id  # It is added, and whoever works on the file now keeps it there.
             if found is not None and tasks_md.is_same_task(task, found):
                 return task.id
             taken.append(task.id)  # A person has typed that very id for something else.
         raise TransientError(f"{self._path} takes no new task", hint="`orch status` says what is wrong in it")
+
+    def _outlast(self, task: Task, deadline: float) -> Task | None:
+        """Wait for those who had read the file without an added task, and give what has its id then.
+
+        At most until `deadline`, by the monotonic clock. Raises as `apply` does.
+        """
+        left = wait = min(UNDO_SECONDS, UNAWARE_SECONDS * max(1.0, self._load()))
+        told = False
+        while True:
+            time.sleep(left)
+            with self._hold(self._lock):
+                # Was it taken out, it comes back now, and whoever read it without waits for as long again.
+                found = self._change(lambda _: [AddTask(task)]).tasks.get(task.id)
+                left = wait - self._replaced.since_without(f"{task.id}:", wait)
+                if (told and left <= 0.0) or time.monotonic() > deadline:
+                    return found
+                told = left <= 0.0
+                if told:
+                    # A save from here on may count as a wish, so it is looked once more whether there is one.
+                    self._replaced.tell()
+                    left = TICK_SECONDS
 
     def _change(self, choose: Choice) -> Document:
         """Make the changes that are chosen for what is found, under the lock."""
@@ -328,9 +345,8 @@ class TaskFile:
     def _give_back(self, newest: bytes, noted: int, changed: float, saved: str) -> str:
         """What was saved at `changed`, with what it lacks of `newest`, which had been noted at `noted`."""
         shown = self._replaced.shown(changed, followed=noted)
-        # What `add` has waited for was told; the stamp of that lags behind the clock.
-        told = UNAWARE_SECONDS - TICK_SECONDS + self._replaced.since_told(changed)
-        return _give_back(shown, newest, saved, wish=min(UNDO_SECONDS, told))
+        wish = min(UNDO_SECONDS, UNAWARE_SECONDS + self._replaced.since_told(changed))
+        return _give_back(shown, newest, saved, wish=wish)
 
     def _make(self, changes: Sequence[Change]) -> None:
         """Make the missing file, empty, if new tasks are all that is wanted."""
