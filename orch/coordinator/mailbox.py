@@ -118,8 +118,11 @@ class Mailbox:
         deadline = time.monotonic() + timeout
         looks = self._watcher is not None and self._watcher.descriptor is None
         children: list[Wake] = []
+        # What came while nobody waited rings no more.
+        at_once = bool(self._posted) or any(self._heard)
         while True:
-            left = max(0.0, deadline - time.monotonic())
+            left = 0.0 if at_once else max(0.0, deadline - time.monotonic())
+            at_once = False
             self._selector.select(min(left, POLL_SECONDS) if looks else left)
             self._hear()
             if self._heard[signal.SIGCHLD] and not children:
@@ -159,7 +162,7 @@ class Mailbox:
             except BlockingIOError:
                 return
             number = self._byte[0]
-            if self._heard[number] < 255:
+            if number and self._heard[number] < 255:
                 self._heard[number] += 1
 
     def _ring(self) -> None:

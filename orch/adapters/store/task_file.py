@@ -207,7 +207,8 @@ class TaskFile:
 
         It is chosen under the lock: no other orch takes the same. Comes back once nobody can save the
         file any more who had read it before and knew nothing of the task: in a fifth of a second, on a
-        loaded machine in up to one. Who takes it out from then on means it. Raises as `apply` does.
+        loaded machine in up to one, and after as long again if somebody takes it out meanwhile. Who takes
+        it out from then on means it. Raises as `apply` does.
         """
         taken = list(used)
         deadline = time.monotonic() + self._patience
