@@ -36,12 +36,16 @@ class Stage:
         self.answers: list[Callable[[Snapshot], bool]] = []
         self.reloads: list[Setup | ConfigError] = []
         self.entered: list[str] = []
-        self.coordinator = Coordinator(
-            self.setup,
+        self.coordinator = self.coordinate(self.setup)
+
+    def coordinate(self, setup: Setup, renew: Callable[[], bool] = lambda: False) -> Coordinator:
+        return Coordinator(
+            setup,
             presence=self.presence(),
             reload=self.reload,
             mailbox=self.mailbox,
             on_snapshot=self.show,
+            renew=renew,
         )
 
     @contextlib.contextmanager
@@ -146,13 +150,7 @@ def test_a_stop_is_carried_out_without_launching_anything(tmp_path: Path) -> Non
     again = Stage(tmp_path, "", stop_seconds=0.1)
     again.world = stage.world
     again.setup = Setup(stage.world.ports, again.policy)
-    coordinator = Coordinator(
-        again.setup,
-        presence=contextlib.nullcontext(),
-        reload=again.reload,
-        mailbox=again.mailbox,
-        on_snapshot=again.show,
-    )
+    coordinator = again.coordinate(again.setup)
     stage.world.requests.post(StopRequest("t-1", "enough"))
     # Neither a reload nor what somebody else asked for makes it a coordinator that launches.
     stage.world.requests.post(RetryRequest("t-2"))
@@ -185,14 +183,7 @@ def test_the_lock_is_taken_again_when_that_is_possible(
             raise answer
         return answer
 
-    stage.coordinator = Coordinator(
-        stage.setup,
-        presence=contextlib.nullcontext(),
-        reload=stage.reload,
-        mailbox=stage.mailbox,
-        on_snapshot=stage.show,
-        renew=renew,
-    )
+    stage.coordinator = stage.coordinate(stage.setup, renew)
     stage.answers = [stage.commit_and_end]
     assert stage.coordinator.run(until_idle=True) == 0
     said = [record.getMessage() for record in caplog.records if record.name == "orch.coordinator.loop"]
@@ -251,14 +242,8 @@ def test_to_see_whether_it_is_done_may_lack_memory_too(
                 raise lacking.pop()
             return super().__getattribute__(name)
 
-    stage.setup = replace(stage.setup, ports=replace(stage.world.ports, announcer=ScarceAnnouncer()))
-    stage.coordinator = Coordinator(
-        stage.setup,
-        presence=contextlib.nullcontext(),
-        reload=stage.reload,
-        mailbox=stage.mailbox,
-        on_snapshot=stage.show,
-    )
+    ports = replace(stage.world.ports, announcer=ScarceAnnouncer())
+    stage.coordinator = stage.coordinate(replace(stage.setup, ports=ports))
     stage.answers = [stage.commit_and_end]
     assert stage.coordinator.run(until_idle=True) == 0
     assert not lacking
@@ -277,13 +262,7 @@ def test_a_saved_file_is_acted_on_at_once(tmp_path: Path) -> None:
     watched = tmp_path / "tasks.md"
     watched.write_text("x")
     stage = Stage(tmp_path, "", poll_interval=1000.0)
-    stage.coordinator = Coordinator(
-        replace(stage.setup, files=(watched,)),
-        presence=contextlib.nullcontext(),
-        reload=stage.reload,
-        mailbox=stage.mailbox,
-        on_snapshot=stage.show,
-    )
+    stage.coordinator = stage.coordinate(replace(stage.setup, files=(watched,)))
     saved = threading.Event()
 
     def edit(snapshot: Snapshot) -> bool:
